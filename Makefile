@@ -7,7 +7,8 @@
 .DEFAULT_GOAL := all
 .DELETE_ON_ERROR:
 .SECONDARY:
-MAKEFLAGS += -rR -j$(shell nproc) --no-print-directory
+MAKEFLAGS += -rR --no-print-directory \
+    $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 CC := gcc
 LUA := lua5.4
 SAN :=
@@ -32,7 +33,7 @@ OPT := $(if $(SAN),-O1 -g -fno-omit-frame-pointer -fno-sanitize-recover=all \
 CFLAGS := -std=c11 -D_GNU_SOURCE $(OPT) $(WARN) -fPIE -pthread \
     -ffunction-sections -fdata-sections -Icore -Ibuild/gen $(INCLUDE)
 LDFLAGS := -pie -pthread -Wl,--gc-sections -Wl,--as-needed -Wl,-z,relro,-z,now \
-    $(addprefix -fsanitize=,$(SAN))
+    $(if $(SAN),-fsanitize=$(SAN),-static-libgcc)
 LIBC := -lc -lm -ldl -lrt -lpthread
 found = $(filter /%,$(foreach n,$(1) $(1)_a,$(shell $(CC) -print-file-name=lib$(n).a)))
 archive = $(firstword $(if $(SAN),,$(call found,$(1))) -l$(1))
