@@ -1,0 +1,214 @@
+/* batch.h - record batches, format 2: the unit that is produced, stored,
+ * replicated and fetched.
+ *
+ *    0  8 base offset      21  2 attributes         43  8 producer id
+ *    8  4 length after it  23  4 last offset delta  51  2 producer epoch
+ *   12  4 leader epoch     27  8 base timestamp     53  4 base sequence
+ *   16  1 magic = 2        35  8 max timestamp      57  4 record count
+ *   17  4 CRC-32C of all bytes from 21 on           61    records
+ *
+ * Base offset and leader epoch lie outside the CRC, so a broker sets them in
+ * place. Everything is pure bytes: no state, any thread, nothing is owned.
+ * Source: protocol guide, "Record Batch"; KIP-98, KIP-534. */
+#ifndef WIRE_BATCH_H
+#define WIRE_BATCH_H
+
+#include "wire/compress.h"
+#include "wire/reader.h"
+#include "wire/writer.h"
+
+enum {
+    BATCH_HEADER_BYTES = 61,
+    BATCH_PREFIX_BYTES = 12, /* base offset and length: tells the size */
+    BATCH_LEADER_EPOCH_AT = 12,
+    BATCH_MAGIC_AT = 16,
+    BATCH_CRC_AT = 17,
+    BATCH_ATTRIBUTES_AT = 21,
+    BATCH_MAX_TIMESTAMP_AT = 35,
+    BATCH_MAGIC = 2,
+};
+
+enum batch_attribute {
+    BATCH_CODEC_MASK = 0x07,
+    BATCH_LOG_APPEND_TIME = 0x08,
+    BATCH_TRANSACTIONAL = 0x10,
+    BATCH_CONTROL = 0x20,
+    BATCH_DELETE_HORIZON = 0x40,
+};
+
+struct batch_header {
+    int64_t base_offset;
+    int32_t bytes; /* of the whole batch, header included */
+    int32_t leader_epoch;
+    uint32_t crc;
+    int16_t attributes;
+    int32_t last_offset_delta;
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+    int64_t producer_id; /* -1: none */
+    int16_t producer_epoch;
+    int32_t base_sequence; /* -1: none */
+    int32_t record_count;
+};
+
+/* The size of the batch that starts here, from its first BATCH_PREFIX_BYTES;
+ * 0 when no batch can have that size. */
+uint32_t batch_bytes(const void *prefix);
+
+/* Reads the header and checks its sizes, not the CRC.
+ *
+ * bytes: what is there; the batch may be followed by others.
+ * Errors: ERR_TORN (fewer bytes than a header, or than the batch says),
+ *         ERR_UNSUPPORTED (magic 0 or 1), ERR_CORRUPT (any other magic, a
+ *         length shorter than a header, a negative count or delta). */
+MUST_USE enum err batch_header_parse(const void *batch, size_t bytes,
+                                     struct batch_header *out);
+
+/* The same, and the CRC: ERR_CORRUPT when it does not match. */
+MUST_USE enum err batch_parse(const void *batch, size_t bytes,
+                              struct batch_header *out);
+
+static inline int64_t batch_last_offset(const struct batch_header *h)
+{
+    return h->base_offset + h->last_offset_delta;
+}
+
+/* Sequences run from 0 to INT32_MAX and then from 0 again. */
+int32_t batch_sequence_add(int32_t sequence, int32_t delta);
+int32_t batch_last_sequence(const struct batch_header *h);
+
+/* In place; these two lie outside the CRC. */
+void batch_set_base_offset(void *batch, int64_t base_offset);
+void batch_set_leader_epoch(void *batch, int32_t leader_epoch);
+
+/* In place, with the CRC brought up to date if anything changed. LogAppendTime
+ * means that every record has max_timestamp. */
+void batch_set_timestamps(void *batch, bool log_append_time,
+                          int64_t max_timestamp);
+
+/* Computes and stores the CRC of a whole batch that was changed by hand. */
+void batch_seal(void *batch);
+
+/* The bytes after the header, decompressed: a slice of the batch, or memory
+ * from the arena.
+ *
+ * batch: parsed into h. bytes_max: refuse to unpack more than this.
+ * Errors: ERR_UNSUPPORTED (no such codec), ERR_CORRUPT (does not unpack),
+ *         ERR_TOO_LARGE (over bytes_max). */
+MUST_USE enum err batch_payload(const void *batch,
+                                const struct batch_header *h, size_t bytes_max,
+                                struct arena *arena, struct str *out);
+
+struct record {
+    int32_t offset_delta;
+    int64_t timestamp_delta;
+    int8_t attributes;
+    int32_t headers_count;
+    struct str key;     /* null: no key */
+    struct str value;   /* null: a tombstone */
+    struct str headers; /* as encoded; record_header_next() reads them */
+};
+
+struct record_header {
+    struct str key;
+    struct str value; /* null is allowed */
+};
+
+/* The timestamp that a consumer sees. */
+static inline int64_t record_timestamp(const struct batch_header *h,
+                                       const struct record *record)
+{
+    return (h->attributes & BATCH_LOG_APPEND_TIME) != 0
+               ? h->max_timestamp
+               : (int64_t)((uint64_t)h->base_timestamp +
+                           (uint64_t)record->timestamp_delta);
+}
+
+/* Walks over the records of a payload.
+ *
+ *   record_iter_init(&iter, &header, payload);
+ *   while (record_iter_next(&iter, &record)) { ... }
+ *   err = record_iter_finish(&iter); */
+struct record_iter {
+    struct reader reader;
+    int32_t left;
+};
+
+void record_iter_init(struct record_iter *iter, const struct batch_header *h,
+                      struct str payload);
+/* False at the end and at the first record that cannot be read. */
+bool record_iter_next(struct record_iter *iter, struct record *out);
+/* ERR_CORRUPT when a record could not be read, or bytes or records are left. */
+MUST_USE enum err record_iter_finish(const struct record_iter *iter);
+
+/* Walks over a record's headers: start with a reader over record->headers and
+ * call headers_count times. False when it is damaged (iteration of records has
+ * checked that it is not). */
+bool record_header_next(struct reader *headers, struct record_header *out);
+
+/* What a batch to be built says of itself; zero is not the usual default, so
+ * start from BATCH_OPTIONS. */
+struct batch_options {
+    int64_t base_offset;
+    int32_t leader_epoch;
+    int16_t attributes; /* codec and flags */
+    int64_t producer_id;
+    int16_t producer_epoch;
+    int32_t base_sequence;
+    int level; /* of the codec; COMPRESS_LEVEL_DEFAULT */
+};
+
+#define BATCH_OPTIONS                                                          \
+    ((struct batch_options){.leader_epoch = -1,                                \
+                            .producer_id = -1,                                 \
+                            .producer_epoch = -1,                              \
+                            .base_sequence = -1,                               \
+                            .level = COMPRESS_LEVEL_DEFAULT})
+
+/* Builds a batch in an arena. The first record's timestamp becomes the base.
+ * Offset deltas run from 0 unless batch_builder_add_at() places them. */
+struct batch_builder {
+    struct batch_options options;
+    struct writer writer;
+    int64_t base_timestamp;
+    int64_t max_timestamp;
+    int32_t record_count;
+    int32_t last_offset_delta;
+};
+
+struct batch_record {
+    int64_t timestamp;
+    struct str key;
+    struct str value;
+    const struct record_header *headers; /* borrowed until added */
+    int32_t headers_count;
+};
+
+/* arena: gives the memory of the batch. bytes: a guess of its size. */
+void batch_builder_init(struct batch_builder *b, struct arena *arena,
+                        const struct batch_options *options, size_t bytes);
+void batch_builder_add(struct batch_builder *b,
+                       const struct batch_record *record);
+/* A record at this delta, which is greater than all before. */
+void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta,
+                          const struct batch_record *record);
+/* What has been added so far, before compression, header included. */
+size_t batch_builder_bytes(const struct batch_builder *b);
+/* Compresses and seals. out: in the arena.
+ * Errors: ERR_TOO_LARGE (over INT32_MAX), ERR_UNSUPPORTED (codec). */
+MUST_USE enum err batch_builder_finish(struct batch_builder *b,
+                                       struct str *out);
+
+enum control_type {
+    CONTROL_ABORT = 0,
+    CONTROL_COMMIT = 1,
+};
+
+/* A control batch with the one marker; options: attributes get the control and
+ * transactional bits. Source: protocol guide, "Control Batches". */
+struct str batch_control(struct arena *arena,
+                         const struct batch_options *options,
+                         enum control_type type, int32_t coordinator_epoch,
+                         int64_t timestamp);
+
+#endif
