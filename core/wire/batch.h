@@ -95,9 +95,9 @@ void batch_seal(void *batch);
  * batch: parsed into h. bytes_max: refuse to unpack more than this.
  * Errors: ERR_UNSUPPORTED (no such codec), ERR_CORRUPT (does not unpack),
  *         ERR_TOO_LARGE (over bytes_max). */
-MUST_USE enum err batch_payload(const void *batch,
-                                const struct batch_header *h, size_t bytes_max,
-                                struct arena *arena, struct str *out);
+MUST_USE enum err batch_payload(const void *batch, const struct batch_header *h,
+                                size_t bytes_max, struct arena *arena,
+                                struct str *out);
 
 struct record {
     int32_t offset_delta;

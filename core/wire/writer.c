@@ -189,7 +189,7 @@ void writer_frame_open(struct writer *w)
 
 enum err writer_frame_close(struct writer *w)
 {
-    size_t bytes = writer_bytes(w) - 4;
+    size_t bytes = writer_total(w) - 4;
 
     if (w->failed || bytes > INT32_MAX) {
         return ERR_TOO_LARGE;

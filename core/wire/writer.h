@@ -43,7 +43,7 @@ static inline struct str writer_output(const struct writer *w)
 }
 
 /* Block and splices together. */
-static inline size_t writer_bytes(const struct writer *w)
+static inline size_t writer_total(const struct writer *w)
 {
     return (size_t)(w->at - w->start) + w->spliced_bytes;
 }
@@ -134,8 +134,7 @@ void writer_bytes(struct writer *w, bool flex, bool nullable, struct str s);
 void writer_records(struct writer *w, bool flex, bool nullable,
                     const struct wire_records *records);
 /* Gives the number of elements that must follow: 0 for null. */
-int32_t writer_count(struct writer *w, bool flex, bool nullable,
-                     int32_t count);
+int32_t writer_count(struct writer *w, bool flex, bool nullable, int32_t count);
 /* The marker of a nullable struct; gives whether the struct follows. */
 bool writer_struct(struct writer *w, const void *value);
 
