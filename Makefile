@@ -114,7 +114,7 @@ test: ## everything that gates; closes with N passed, N failed
 	+@scripts/deps build test && tests/lib/gate
 unit: ## the unit tests; T=log or T=log/segment: these; SAN=... works
 	+@test -n "$(UNIT)" || { echo "no unit test '$(T)'"; exit 1; }; broken=0; \
-	$(MAKE) -k $(UNIT) || broken=1; BROKEN=$$broken tests/lib/unit $(UNIT)
+	$(MAKE) -ks $(UNIT) || broken=1; BROKEN=$$broken tests/lib/unit $(UNIT)
 sim: $(OUT)/simulator ## the simulated world; SEED=... repeats one run
 golden: ## the wire against bytes of Kafka's own classes
 it: $(BIN) ## real clients against a real broker; SAN=... works
