@@ -68,12 +68,12 @@ static inline void list_move(struct list *from, struct list *into)
     list_init(from);
 }
 
-#define list_each(node, list)                                                  \
-    for (struct list *node = (list)->next; node != (list); node = node->next)
+#define list_each(node, head)                                                  \
+    for (struct list *node = (head)->next; node != (head); node = node->next)
 
 /* The current node may be removed. */
-#define list_each_safe(node, list)                                             \
-    for (struct list *node = (list)->next, *node##_next = node->next;          \
-         node != (list); node = node##_next, node##_next = node->next)
+#define list_each_safe(node, head)                                             \
+    for (struct list *node = (head)->next, *node##_next = node->next;          \
+         node != (head); node = node##_next, node##_next = node->next)
 
 #endif

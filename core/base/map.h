@@ -1,8 +1,9 @@
 /* map.h - a hash map from bytes to a pointer.
  *
- * Open addressing with a keyed hash (SipHash-2-4 style, key drawn at start by
+ * Open addressing with a keyed hash (SipHash-1-3, its key drawn at start by
  * map_seed(): clients choose names). Keys are copied; values are the caller's.
- * Not shared between threads. Zero is a valid empty map. */
+ * The null key is the empty one. Not shared between threads. Zero is a valid
+ * empty map. */
 #ifndef BASE_MAP_H
 #define BASE_MAP_H
 
@@ -19,6 +20,8 @@ struct map {
 
 /* Draws the key of the hash; once, before the first map. Tests may leave it. */
 void map_seed(uint64_t k0, uint64_t k1);
+/* The keyed hash itself, for tables of another shape. Little-endian. */
+uint64_t map_hash(struct str key);
 void *map_find(const struct map *map, struct str key);
 /* Replaces; gives the value that was there, or NULL. value: not NULL. */
 void *map_put(struct map *map, struct str key, void *value);

@@ -1,0 +1,144 @@
+/* arena.c - blocks that double in size, bumped from, freed together.
+ *
+ * The rest of a block that is too short for the next piece is left unused. A
+ * piece that is larger than the next block gets a block of its own size. */
+#include "base/arena.h"
+#include "base/mem.h"
+#include "base/must.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum {
+    ARENA_BLOCK_BYTES_MIN = 1024, /* with its header: a fair malloc() */
+    ARENA_BLOCK_BYTES_MAX = 64 * 1024,
+    ARENA_ALIGN = _Alignof(max_align_t),
+};
+
+struct arena_block {
+    struct arena_block *next; /* the one before it */
+    size_t bytes;             /* of data */
+    _Alignas(max_align_t) uint8_t data[];
+};
+
+static void arena_grow(struct arena *arena, size_t bytes)
+{
+    size_t total = ARENA_BLOCK_BYTES_MIN;
+    struct arena_block *block;
+
+    must(bytes <= SIZE_MAX / 2);
+    if (arena->blocks != NULL) {
+        total = MIN(2 * (arena->blocks->bytes + sizeof(*block)),
+                    (size_t)ARENA_BLOCK_BYTES_MAX);
+    }
+    total = MAX(total, bytes + sizeof(*block));
+    block = mem_alloc(total);
+    block->next = arena->blocks;
+    block->bytes = total - sizeof(*block);
+    arena->blocks = block;
+    arena->at = block->data;
+    arena->end = block->data + block->bytes;
+}
+
+void *arena_raw(struct arena *arena, size_t bytes)
+{
+    void *piece;
+
+    if (arena->blocks == NULL || bytes > (size_t)(arena->end - arena->at)) {
+        arena_grow(arena, bytes);
+    }
+    piece = arena->at;
+    arena->at += bytes;
+    arena->used_bytes += bytes;
+    return piece;
+}
+
+void *arena_alloc(struct arena *arena, size_t bytes)
+{
+    size_t gap = (size_t)(-(uintptr_t)arena->at) % ARENA_ALIGN;
+    void *piece;
+
+    if (arena->blocks == NULL || gap > (size_t)(arena->end - arena->at) ||
+        bytes > (size_t)(arena->end - arena->at) - gap) {
+        arena_grow(arena, bytes);
+        gap = 0;
+    }
+    arena->at += gap;
+    piece = arena_raw(arena, bytes);
+    return memset(piece, 0, bytes);
+}
+
+void *arena_array(struct arena *arena, size_t count, size_t bytes)
+{
+    size_t product;
+
+    must(!__builtin_mul_overflow(count, bytes, &product));
+    return arena_alloc(arena, product);
+}
+
+struct str arena_str(struct arena *arena, struct str s)
+{
+    char *copy;
+
+    if (s.ptr == NULL) {
+        return STR_NULL;
+    }
+    must(s.len < SIZE_MAX);
+    copy = arena_raw(arena, s.len + 1);
+    if (s.len > 0) {
+        memcpy(copy, s.ptr, s.len);
+    }
+    copy[s.len] = '\0';
+    return (struct str){copy, s.len};
+}
+
+struct str arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list args;
+    char *text;
+    int len;
+
+    va_start(args, format);
+    len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    must(len >= 0);
+    text = arena_raw(arena, (size_t)len + 1);
+    va_start(args, format);
+    vsnprintf(text, (size_t)len + 1, format, args);
+    va_end(args);
+    return (struct str){text, (size_t)len};
+}
+
+void arena_on_reset(struct arena *arena, struct arena_cleanup *cleanup)
+{
+    must(cleanup->run != NULL);
+    cleanup->next = arena->cleanups;
+    arena->cleanups = cleanup;
+}
+
+size_t arena_used_bytes(const struct arena *arena)
+{
+    return arena->used_bytes;
+}
+
+/* A hook may live in the arena, and may free what holds it: next is read
+ * first. It may also still allocate and add a hook. */
+void arena_reset(struct arena *arena)
+{
+    struct arena_block *block;
+
+    while (arena->cleanups != NULL) {
+        struct arena_cleanup *cleanup = arena->cleanups;
+
+        arena->cleanups = cleanup->next;
+        cleanup->run(cleanup);
+    }
+    block = arena->blocks;
+    *arena = (struct arena){0};
+    while (block != NULL) {
+        struct arena_block *next = block->next;
+
+        mem_free(block);
+        block = next;
+    }
+}

@@ -1,0 +1,32 @@
+/* budget.c - a counter that never passes its limit, whoever takes from it. */
+#include "base/budget.h"
+#include "base/must.h"
+
+void budget_init(struct budget *budget, uint64_t limit_bytes)
+{
+    atomic_init(&budget->used_bytes, 0);
+    budget->limit_bytes = limit_bytes;
+}
+
+bool budget_take(struct budget *budget, uint64_t bytes)
+{
+    uint64_t used =
+        atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
+
+    do {
+        if (used > budget->limit_bytes || bytes > budget->limit_bytes - used) {
+            return false;
+        }
+    } while (!atomic_compare_exchange_weak_explicit(
+        &budget->used_bytes, &used, used + bytes, memory_order_relaxed,
+        memory_order_relaxed));
+    return true;
+}
+
+void budget_give(struct budget *budget, uint64_t bytes)
+{
+    uint64_t used = atomic_fetch_sub_explicit(&budget->used_bytes, bytes,
+                                              memory_order_relaxed);
+
+    must(used >= bytes);
+}

@@ -1,0 +1,63 @@
+/* trace.c - one line, one write().
+ *
+ * What clients send may stand in a line: control characters become '?', so
+ * that nobody writes lines of ours. A line that is too long is cut. */
+#include "base/trace.h"
+
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { TRACE_LINE_BYTES_MAX = 4096 };
+
+static _Atomic int trace_level_max = TRACE_INFO;
+
+void trace_level_set(enum trace_level level)
+{
+    atomic_store_explicit(&trace_level_max, (int)level, memory_order_relaxed);
+}
+
+static size_t trace_head(char *line, size_t capacity, enum trace_level level)
+{
+    static const char *const names[] = {"error", "warn ", "info ", "debug"};
+    struct timespec now;
+    struct tm utc;
+    size_t len;
+
+    clock_gettime(CLOCK_REALTIME, &now);
+    gmtime_r(&now.tv_sec, &utc);
+    len = strftime(line, capacity, "%Y-%m-%dT%H:%M:%S", &utc);
+    len += (size_t)snprintf(line + len, capacity - len, ".%03dZ %s ",
+                            (int)(now.tv_nsec / 1000000), names[level]);
+    return len;
+}
+
+void trace(enum trace_level level, const char *format, ...)
+{
+    char line[TRACE_LINE_BYTES_MAX];
+    size_t head;
+    size_t len;
+    ssize_t written;
+    va_list args;
+    int text_len;
+
+    if ((int)level >
+        atomic_load_explicit(&trace_level_max, memory_order_relaxed)) {
+        return;
+    }
+    head = trace_head(line, sizeof(line), level);
+    va_start(args, format);
+    text_len = vsnprintf(line + head, sizeof(line) - head, format, args);
+    va_end(args);
+    len = head + MIN((size_t)MAX(text_len, 0), sizeof(line) - head - 1);
+    for (size_t i = head; i < len; i++) {
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f) {
+            line[i] = '?';
+        }
+    }
+    line[len++] = '\n';
+    written = write(STDERR_FILENO, line, len);
+    (void)written;
+}

@@ -1,0 +1,32 @@
+/* fixture.h - what many tests need: a folder that goes, a death that counts.
+ *
+ * The includes of cmocka come with it, so a test needs only this. */
+#ifndef LIB_FIXTURE_H
+#define LIB_FIXTURE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdbool.h>
+
+enum { FIXTURE_PATH_BYTES = 512 };
+
+/* Makes an empty folder below $TMPDIR or /tmp, and puts its path into path. */
+void fixture_folder(char path[FIXTURE_PATH_BYTES]);
+/* Removes the folder and all that is in it. */
+void fixture_remove(const char *path);
+
+/* Whether run(arg), in a child of its own, ends in abort(): must() held true.
+ * What the child prints is thrown away. */
+bool fixture_aborts(void (*run)(void *arg), void *arg);
+
+/* A number from the state, which moves on: the same seed, the same numbers. */
+uint64_t fixture_random(uint64_t *state);
+
+/* A free TCP port on 127.0.0.1, as far as anybody can know. */
+uint16_t fixture_port(void);
+
+#endif

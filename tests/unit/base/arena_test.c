@@ -1,0 +1,113 @@
+/* The arena: pieces, alignment, hooks, one end for all. */
+#include "base/arena.h"
+
+#include "lib/fixture.h"
+
+static void pieces_are_zeroed_aligned_and_apart(void **state)
+{
+    struct arena arena = {0};
+    uint8_t *before = NULL;
+
+    for (size_t bytes = 0; bytes < 3000; bytes += 7) {
+        uint8_t *piece = arena_alloc(&arena, bytes);
+
+        assert_non_null(piece);
+        assert_int_equal((uintptr_t)piece % _Alignof(max_align_t), 0);
+        for (size_t i = 0; i < bytes; i++) {
+            assert_int_equal(piece[i], 0);
+        }
+        memset(piece, 0xaa, bytes);
+        arena_raw(&arena, bytes % 5);
+        assert_true(bytes <= 7 || piece != before);
+        before = piece;
+    }
+    arena_reset(&arena);
+}
+
+static void a_piece_larger_than_any_block_fits(void **state)
+{
+    struct arena arena = {0};
+    char *small = arena_alloc(&arena, 10);
+    char *large = arena_alloc(&arena, 1 << 20);
+
+    memset(small, 1, 10);
+    memset(large, 2, 1 << 20);
+    assert_int_equal(small[9], 1);
+    assert_int_equal(arena_used_bytes(&arena), 10 + (1 << 20));
+    arena_reset(&arena);
+    assert_int_equal(arena_used_bytes(&arena), 0);
+}
+
+static void text_is_copied_with_a_nul_and_null_stays_null(void **state)
+{
+    struct arena arena = {0};
+    struct str text = arena_str(&arena, str_sub("abcdef", 3));
+
+    assert_string_equal(text.ptr, "abc");
+    assert_int_equal(text.len, 3);
+    assert_true(str_is_null(arena_str(&arena, STR_NULL)));
+    text = arena_str(&arena, STR_LIT(""));
+    assert_false(str_is_null(text));
+    text = arena_printf(&arena, "%s-%d", "orders", 3);
+    assert_string_equal(text.ptr, "orders-3");
+    assert_int_equal(text.len, 8);
+    arena_reset(&arena);
+}
+
+struct hook {
+    struct arena_cleanup cleanup;
+    char name;
+    char *log;
+};
+
+static void hook_run(struct arena_cleanup *cleanup)
+{
+    struct hook *hook = container_of(cleanup, struct hook, cleanup);
+
+    hook->log[strlen(hook->log)] = hook->name;
+}
+
+static void hooks_run_at_reset_newest_first_and_once(void **state)
+{
+    struct arena arena = {0};
+    char log[8] = "";
+
+    for (char name = 'a'; name <= 'c'; name++) {
+        struct hook *hook = ARENA_NEW(&arena, struct hook);
+
+        *hook = (struct hook){{hook_run, NULL}, name, log};
+        arena_on_reset(&arena, &hook->cleanup);
+    }
+    arena_reset(&arena);
+    assert_string_equal(log, "cba");
+    arena_reset(&arena);
+    assert_string_equal(log, "cba");
+}
+
+static void overflow(void *arg)
+{
+    arena_array(arg, SIZE_MAX / 2, 3);
+}
+
+static void an_array_whose_size_overflows_is_a_bug(void **state)
+{
+    struct arena arena = {0};
+
+    assert_non_null(arena_array(&arena, 3, 8));
+    assert_int_equal(arena_used_bytes(&arena), 24);
+    assert_true(fixture_aborts(overflow, &arena));
+    arena_reset(&arena);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(pieces_are_zeroed_aligned_and_apart),
+        cmocka_unit_test(a_piece_larger_than_any_block_fits),
+        cmocka_unit_test(text_is_copied_with_a_nul_and_null_stays_null),
+        cmocka_unit_test(hooks_run_at_reset_newest_first_and_once),
+        cmocka_unit_test(an_array_whose_size_overflows_is_a_bug),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
