@@ -99,9 +99,10 @@ struct str reader_bytes(struct reader *r, bool flex)
     return s;
 }
 
-struct wire_records reader_records(struct reader *r, bool flex)
+struct wire_records reader_records(struct reader *r, bool flex, bool nullable)
 {
-    struct str s = reader_bytes_nullable(r, flex);
+    struct str s =
+        nullable ? reader_bytes_nullable(r, flex) : reader_bytes(r, flex);
 
     if (s.ptr == NULL || s.len > INT32_MAX) {
         return (struct wire_records){.bytes = -1};

@@ -156,7 +156,7 @@ struct str reader_str(struct reader *r, bool flex);
 struct str reader_str_nullable(struct reader *r, bool flex);
 struct str reader_bytes(struct reader *r, bool flex);
 struct str reader_bytes_nullable(struct reader *r, bool flex);
-struct wire_records reader_records(struct reader *r, bool flex);
+struct wire_records reader_records(struct reader *r, bool flex, bool nullable);
 
 struct reader_array {
     bool flex;
