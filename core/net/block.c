@@ -1,0 +1,131 @@
+/* block.c - pooled frame memory, in powers of two. */
+#include "net/block.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+
+/* The size class of a capacity; BLOCK_CLASSES when it is not pooled. */
+static unsigned block_class(uint32_t capacity)
+{
+    uint64_t bytes = BLOCK_BYTES_MIN;
+    unsigned class = 0;
+
+    while (class < BLOCK_CLASSES && bytes < capacity) {
+        bytes *= 2;
+        class ++;
+    }
+    return class;
+}
+
+static void block_pool_trim(struct block_pool *pool)
+{
+    for (unsigned i = 0; i < BLOCK_CLASSES; i++) {
+        while (pool->free[i] != NULL) {
+            struct block *block = pool->free[i];
+
+            pool->free[i] = block->next;
+            mem_free(block);
+        }
+    }
+    pool->free_bytes = 0;
+}
+
+/* A pool that was used since the last look is looked at once more: an idle
+ * process has no timer and no spare memory. */
+static void block_pool_trim_due(struct env_timer *timer)
+{
+    struct block_pool *pool = container_of(timer, struct block_pool, trim);
+
+    if (pool->touched) {
+        pool->touched = false;
+        env_timer_set(pool->env, &pool->trim, BLOCK_POOL_IDLE_MS);
+        return;
+    }
+    block_pool_trim(pool);
+}
+
+void block_pool_init(struct block_pool *pool, struct env *env,
+                     struct budget *budget, void (*given)(void *arg),
+                     void *given_arg)
+{
+    *pool = (struct block_pool){.env = env,
+                                .budget = budget,
+                                .trim = {.fire = block_pool_trim_due},
+                                .given = given,
+                                .given_arg = given_arg};
+}
+
+void block_pool_fini(struct block_pool *pool)
+{
+    env_timer_stop(pool->env, &pool->trim);
+    block_pool_trim(pool);
+}
+
+struct block *block_new(struct block_pool *pool, uint32_t capacity)
+{
+    unsigned class = block_class(capacity);
+    struct block *block;
+
+    if (class < BLOCK_CLASSES) {
+        capacity = (uint32_t)BLOCK_BYTES_MIN << class;
+    }
+    if (!budget_take(pool->budget, capacity)) {
+        return NULL;
+    }
+    if (class < BLOCK_CLASSES && pool->free[class] != NULL) {
+        block = pool->free[class];
+        pool->free[class] = block->next;
+        pool->free_bytes -= capacity;
+    } else {
+        block = mem_alloc(sizeof(*block) + capacity);
+    }
+    block->refs = 1;
+    block->capacity = capacity;
+    block->filled = 0;
+    block->pool = pool;
+    block->next = NULL;
+    return block;
+}
+
+void block_ref(struct block *block)
+{
+    must(block->refs > 0);
+    block->refs++;
+}
+
+/* Back into the pool, or to the system when the pool has enough. */
+static void block_give_back(struct block *block)
+{
+    struct block_pool *pool = block->pool;
+    unsigned class = block_class(block->capacity);
+
+    budget_give(pool->budget, block->capacity);
+    if (class == BLOCK_CLASSES ||
+        pool->free_bytes + block->capacity > BLOCK_POOL_BYTES_MAX) {
+        mem_free(block);
+        return;
+    }
+    block->next = pool->free[class];
+    pool->free[class] = block;
+    pool->free_bytes += block->capacity;
+    if (pool->free_bytes == block->capacity && !pool->touched) {
+        env_timer_set(pool->env, &pool->trim, BLOCK_POOL_IDLE_MS);
+    }
+    pool->touched = true;
+}
+
+void block_unref(struct block *block)
+{
+    struct block_pool *pool;
+
+    if (block == NULL) {
+        return;
+    }
+    must(block->refs > 0);
+    if (--block->refs > 0) {
+        return;
+    }
+    pool = block->pool;
+    block_give_back(block);
+    pool->given(pool->given_arg);
+}

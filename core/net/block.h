@@ -1,0 +1,53 @@
+/* block.h - the memory that frames are read into.
+ *
+ * A block is counted: the connection that reads into it and every request whose
+ * frame lies in it hold one reference. Blocks come from a pool of their loop, so
+ * a busy connection reads into memory that is still in the cache, and an idle
+ * one holds none. Bytes handed out are charged to the budget of the process.
+ * One loop only. */
+#ifndef NET_BLOCK_H
+#define NET_BLOCK_H
+
+#include "base/budget.h"
+#include "run/env.h"
+
+enum {
+    BLOCK_BYTES_MIN = 64 * 1024,
+    BLOCK_CLASSES = 7,               /* pooled: 64 KiB to 4 MiB */
+    BLOCK_POOL_BYTES_MAX = 16 << 20, /* kept by one loop, while it is busy */
+    BLOCK_POOL_IDLE_MS = 1000,       /* then given back to the system */
+};
+
+struct block {
+    uint32_t refs;
+    uint32_t capacity;
+    uint32_t filled;
+    struct block_pool *pool;
+    struct block *next; /* private: in the pool */
+    uint8_t bytes[];
+};
+
+struct block_pool {
+    struct env *env; /* private from here on */
+    struct budget *budget;
+    struct block *free[BLOCK_CLASSES];
+    uint64_t free_bytes;
+    bool touched; /* since the timer was set */
+    struct env_timer trim;
+    void (*given)(void *arg);
+    void *given_arg;
+};
+
+/* given: called after bytes went back to the budget: whoever was refused may
+ * try again. */
+void block_pool_init(struct block_pool *pool, struct env *env,
+                     struct budget *budget, void (*given)(void *arg),
+                     void *given_arg);
+void block_pool_fini(struct block_pool *pool);
+/* At least capacity bytes, one reference; NULL when the budget refuses. */
+struct block *block_new(struct block_pool *pool, uint32_t capacity);
+void block_ref(struct block *block);
+/* block: NULL is accepted. */
+void block_unref(struct block *block);
+
+#endif

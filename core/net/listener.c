@@ -1,0 +1,340 @@
+/* listener.c - bind, listen, accept, and deal connections out to loops. */
+#include "net/net_private.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+
+#include <arpa/inet.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum { BACKLOG = 1024, ACCEPTS_A_TURN = 64 };
+
+/* An accepted socket on its way to its loop. */
+struct listener_deal {
+    struct mail mail;
+    struct net_loop *net_loop;
+    int fd;
+    uint32_t listener;
+};
+
+static void listener_deliver(struct mail *mail)
+{
+    struct listener_deal *deal =
+        container_of(mail, struct listener_deal, mail);
+
+    /* Mail of one sender keeps its order, and listeners stop before a drain. */
+    must(!deal->net_loop->draining);
+    conn_start(deal->net_loop, deal->fd, deal->listener);
+    mem_free(deal);
+}
+
+/* fd goes to the next loop in turn; refused when there are too many. */
+static void listener_deal_out(struct listener *listener, int fd)
+{
+    struct net *net = listener->net;
+    struct net_loop *net_loop = &net->loops[net->next_loop];
+    uint32_t open = atomic_fetch_add_explicit(&net->connections, 1,
+                                              memory_order_relaxed);
+    struct listener_deal *deal;
+    int one = 1;
+
+    if (open >= net->options.limits.connections) {
+        atomic_fetch_sub_explicit(&net->connections, 1, memory_order_relaxed);
+        trace(TRACE_WARN,
+              "refused a connection: %u are open (limits.connections)", open);
+        close(fd);
+        return;
+    }
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    net->next_loop = (net->next_loop + 1) % net->loops_count;
+    if (loop_is_current(net_loop->loop)) {
+        conn_start(net_loop, fd, listener->index);
+        return;
+    }
+    deal = MEM_NEW(struct listener_deal);
+    deal->mail.deliver = listener_deliver;
+    deal->net_loop = net_loop;
+    deal->fd = fd;
+    deal->listener = listener->index;
+    mail_send(net_loop->loop, &deal->mail);
+}
+
+/* Out of descriptors: takes the connection with the one kept in reserve, and
+ * closes it, so that the client learns of it and the socket does not stay
+ * readable for ever. */
+static void listener_refuse_one(struct listener *listener)
+{
+    struct net *net = listener->net;
+    int fd;
+
+    trace(TRACE_WARN, "refused a connection: no descriptors are left (raise "
+                      "ulimit -n, or lower limits.connections)");
+    if (net->reserve_fd >= 0) {
+        close(net->reserve_fd);
+    }
+    fd = accept4(listener->fd, NULL, NULL, SOCK_CLOEXEC);
+    if (fd >= 0) {
+        close(fd);
+    }
+    net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void listener_poll(uv_poll_t *poll, int status, int events)
+{
+    struct listener *listener = poll->data;
+
+    (void)status;
+    (void)events;
+    for (int i = 0; i < ACCEPTS_A_TURN; i++) {
+        int fd = accept4(listener->fd, NULL, NULL,
+                         SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+        if (fd >= 0) {
+            listener_deal_out(listener, fd);
+        } else if (errno == EMFILE || errno == ENFILE) {
+            listener_refuse_one(listener);
+            return;
+        } else if (errno != EINTR && errno != ECONNABORTED) {
+            return;
+        }
+    }
+}
+
+/* The inode of the socket that listens on port, from one of /proc/net's
+ * tables; 0: none. */
+static unsigned long listener_find_inode(const char *table, uint16_t port)
+{
+    FILE *file = fopen(table, "re");
+    char line[512];
+    unsigned long found = 0;
+
+    if (file == NULL) {
+        return 0;
+    }
+    while (found == 0 && fgets(line, sizeof(line), file) != NULL) {
+        unsigned int local_port;
+        unsigned int state;
+        unsigned long inode;
+
+        if (sscanf(line,
+                   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s "
+                   "%*u %*u %lu",
+                   &local_port, &state, &inode) == 3 &&
+            local_port == port && state == 0x0A) {
+            found = inode;
+        }
+    }
+    fclose(file);
+    return found;
+}
+
+/* Whether the process has a descriptor on that socket. */
+static bool listener_process_has(const char *pid, unsigned long inode)
+{
+    char path[64];
+    char wanted[64];
+    DIR *folder;
+    struct dirent *entry;
+    bool found = false;
+
+    snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
+    snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
+    folder = opendir(path);
+    if (folder == NULL) {
+        return false;
+    }
+    while (!found && (entry = readdir(folder)) != NULL) {
+        char target[64] = "";
+
+        found = readlinkat(dirfd(folder), entry->d_name, target,
+                           sizeof(target) - 1) > 0 &&
+                strcmp(target, wanted) == 0;
+    }
+    closedir(folder);
+    return found;
+}
+
+/* Sets text to " (held by NAME, process PID)", or to nothing where the system
+ * does not tell. */
+static void listener_holder(uint16_t port, char *text, size_t bytes)
+{
+    unsigned long inode = listener_find_inode("/proc/net/tcp", port);
+    DIR *folder = opendir("/proc");
+    struct dirent *entry;
+
+    text[0] = '\0';
+    if (inode == 0) {
+        inode = listener_find_inode("/proc/net/tcp6", port);
+    }
+    while (folder != NULL && inode != 0 && (entry = readdir(folder)) != NULL) {
+        char path[64];
+        char name[32] = "a process";
+        FILE *comm;
+
+        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
+            !listener_process_has(entry->d_name, inode)) {
+            continue;
+        }
+        snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
+        comm = fopen(path, "re");
+        if (comm != NULL) {
+            if (fgets(name, sizeof(name), comm) != NULL) {
+                name[strcspn(name, "\n")] = '\0';
+            }
+            fclose(comm);
+        }
+        snprintf(text, bytes, " (held by %s, process %.20s)", name,
+                 entry->d_name);
+        break;
+    }
+    if (folder != NULL) {
+        closedir(folder);
+    }
+}
+
+/* host as an address; false when it is none. */
+static bool listener_address(const char *host, uint16_t port,
+                             struct sockaddr_storage *address,
+                             socklen_t *bytes)
+{
+    struct sockaddr_in *in = (struct sockaddr_in *)address;
+    struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
+
+    *address = (struct sockaddr_storage){0};
+    if (inet_pton(AF_INET, host, &in->sin_addr) == 1) {
+        in->sin_family = AF_INET;
+        in->sin_port = htons(port);
+        *bytes = sizeof(*in);
+        return true;
+    }
+    if (inet_pton(AF_INET6, host, &in6->sin6_addr) == 1) {
+        in6->sin6_family = AF_INET6;
+        in6->sin6_port = htons(port);
+        *bytes = sizeof(*in6);
+        return true;
+    }
+    return false;
+}
+
+static enum err listener_bind_failed(const char *host, uint16_t port,
+                                     int error, struct why *why)
+{
+    char holder[128] = "";
+
+    if (error == EADDRINUSE) {
+        listener_holder(port, holder, sizeof(holder));
+        return why_set(why, ERR_EXISTS,
+                       "could not listen on %s:%u: the port is taken%s; stop "
+                       "that process or choose another port with --set "
+                       "listeners.1.bind=%s:PORT",
+                       host, port, holder, host);
+    }
+    if (error == EACCES) {
+        return why_set(why, ERR_DENIED,
+                       "could not listen on %s:%u: ports below 1024 need a "
+                       "right that this user lacks; choose a higher one",
+                       host, port);
+    }
+    return why_set(why, ERR_INVALID, "could not listen on %s:%u: %s", host,
+                   port, strerror(error));
+}
+
+/* A bound, listening socket, or -1 with errno set. */
+static int listener_socket(const struct sockaddr_storage *address,
+                           socklen_t bytes, const char *congestion)
+{
+    int one = 1;
+    int fd = socket(address->ss_family,
+                    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    int error;
+
+    if (fd < 0) {
+        return -1;
+    }
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (address->ss_family == AF_INET6) {
+        setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
+    }
+    if (congestion != NULL) {
+        /* A hint: a kernel without it keeps its default. */
+        (void)setsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, congestion,
+                         (socklen_t)strlen(congestion));
+    }
+    if (bind(fd, (const struct sockaddr *)address, bytes) != 0 ||
+        listen(fd, BACKLOG) != 0) {
+        error = errno;
+        close(fd);
+        errno = error;
+        return -1;
+    }
+    return fd;
+}
+
+enum err net_listen(struct net *net, const char *host, uint16_t port,
+                    uint32_t index, uint16_t *bound_port, struct why *why)
+{
+    struct sockaddr_storage address;
+    socklen_t bytes;
+    struct listener *listener;
+    int fd;
+
+    if (!listener_address(host, port, &address, &bytes)) {
+        return why_set(why, ERR_INVALID,
+                       "cannot listen on \"%s\": not an IPv4 or IPv6 address",
+                       host);
+    }
+    fd = listener_socket(&address, bytes, net->options.congestion);
+    if (fd < 0) {
+        return listener_bind_failed(host, port, errno, why);
+    }
+    bytes = sizeof(address);
+    getsockname(fd, (struct sockaddr *)&address, &bytes);
+    *bound_port = ntohs(address.ss_family == AF_INET6
+                            ? ((struct sockaddr_in6 *)&address)->sin6_port
+                            : ((struct sockaddr_in *)&address)->sin_port);
+    listener = MEM_NEW(struct listener);
+    listener->net = net;
+    listener->fd = fd;
+    listener->index = index;
+    listener->next = net->listeners;
+    net->listeners = listener;
+    return ERR_NONE;
+}
+
+void net_start(struct net *net)
+{
+    void *uv = loop_uv(loops_at(net->options.loops, 0));
+
+    for (struct listener *l = net->listeners; l != NULL; l = l->next) {
+        must(uv_poll_init(uv, &l->poll, l->fd) == 0);
+        l->poll.data = l;
+        l->polling = true;
+        must(uv_poll_start(&l->poll, UV_READABLE, listener_poll) == 0);
+    }
+}
+
+static void listener_closed(uv_handle_t *handle)
+{
+    mem_free(handle->data);
+}
+
+void listener_stop(struct listener *listener)
+{
+    if (listener->polling) {
+        uv_poll_stop(&listener->poll);
+        close(listener->fd);
+        uv_close((uv_handle_t *)&listener->poll, listener_closed);
+    } else {
+        close(listener->fd);
+        mem_free(listener);
+    }
+}

@@ -1,0 +1,255 @@
+/* net.c - connections over loops: who gets the next one, who idles too long,
+ * and how all of them end.
+ *
+ * Nothing here ticks: the reaper's timer is set to the earliest moment at which
+ * a connection could be due, and not at all where there is none. */
+#include "net/net_private.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+/* Starved connections try again in this time, should nothing be given back on
+ * their own loop. */
+enum { STARVED_RETRY_MS = 20 };
+
+void net_loop_mark_dirty(struct net_loop *net_loop, struct conn *conn)
+{
+    if (list_is_empty(&conn->dirty_node)) {
+        list_push(&net_loop->dirty, &conn->dirty_node);
+        env_soon(net_loop->env, &net_loop->flush);
+    }
+}
+
+/* The end of a turn: all answers of the turn leave together. */
+static void net_loop_flush(struct env_task *task)
+{
+    struct net_loop *net_loop = container_of(task, struct net_loop, flush);
+    struct list dirty;
+
+    list_init(&dirty);
+    list_move(&net_loop->dirty, &dirty);
+    while (!list_is_empty(&dirty)) {
+        struct list *node = list_pop(&dirty);
+
+        conn_flush(container_of(node, struct conn, dirty_node));
+    }
+}
+
+/* Bytes went back to the budget. */
+static void net_loop_given(void *arg)
+{
+    struct net_loop *net_loop = arg;
+    struct list starved;
+
+    if (list_is_empty(&net_loop->starved)) {
+        return;
+    }
+    list_init(&starved);
+    list_move(&net_loop->starved, &starved);
+    while (!list_is_empty(&starved)) {
+        struct list *node = list_pop(&starved);
+
+        conn_retry(container_of(node, struct conn, starved_node));
+    }
+}
+
+/* When the reaper has to look next; -1: never. */
+static int64_t net_loop_next_due(const struct net_loop *net_loop, int64_t now)
+{
+    const struct net_limits *limits = &net_loop->net->options.limits;
+    int64_t due = INT64_MAX;
+
+    if (!list_is_empty(&net_loop->starved)) {
+        due = now + STARVED_RETRY_MS;
+    }
+    if (!list_is_empty(&net_loop->halves)) {
+        due = MIN(due, container_of(net_loop->halves.next, struct conn,
+                                    half_node)
+                               ->half_since_ms +
+                           limits->half_frame_ms);
+    }
+    if (!list_is_empty(&net_loop->conns)) {
+        due = MIN(due, container_of(net_loop->conns.next, struct conn, node)
+                               ->active_ms +
+                           limits->idle_ms);
+    }
+    return due == INT64_MAX ? -1 : due;
+}
+
+void net_loop_set_reaper(struct net_loop *net_loop)
+{
+    int64_t now = env_now_ms(net_loop->env);
+    int64_t due = net_loop_next_due(net_loop, now);
+
+    if (due < 0) {
+        env_timer_stop(net_loop->env, &net_loop->reaper);
+    } else {
+        env_timer_set(net_loop->env, &net_loop->reaper, MAX(due - now, 1));
+    }
+}
+
+static void net_loop_reap(struct env_timer *timer)
+{
+    struct net_loop *net_loop = container_of(timer, struct net_loop, reaper);
+    const struct net_limits *limits = &net_loop->net->options.limits;
+    int64_t now = env_now_ms(net_loop->env);
+
+    list_each_safe(node, &net_loop->halves)
+    {
+        struct conn *conn = container_of(node, struct conn, half_node);
+
+        if (now - conn->half_since_ms < limits->half_frame_ms) {
+            break;
+        }
+        trace(TRACE_WARN, "closed %s: a frame did not end within %lld ms",
+              conn->peer, (long long)limits->half_frame_ms);
+        conn_close(conn);
+    }
+    list_each_safe(node, &net_loop->conns)
+    {
+        struct conn *conn = container_of(node, struct conn, node);
+
+        if (now - conn->active_ms < limits->idle_ms) {
+            break;
+        }
+        if (list_is_empty(&conn->requests)) {
+            conn_close(conn);
+        }
+        conn->active_ms = now;
+        list_remove(&conn->node);
+        list_push(&net_loop->conns, &conn->node);
+    }
+    net_loop_given(net_loop);
+    net_loop_set_reaper(net_loop);
+}
+
+static void net_loop_init(struct net_loop *net_loop, struct net *net,
+                          struct loop *loop)
+{
+    *net_loop = (struct net_loop){.net = net,
+                                  .loop = loop,
+                                  .env = loop_env(loop),
+                                  .flush = {.run = net_loop_flush},
+                                  .reaper = {.fire = net_loop_reap}};
+    list_init(&net_loop->conns);
+    list_init(&net_loop->halves);
+    list_init(&net_loop->starved);
+    list_init(&net_loop->dirty);
+    block_pool_init(&net_loop->pool, net_loop->env, net->options.budget,
+                    net_loop_given, net_loop);
+}
+
+struct net *net_open(const struct net_options *options)
+{
+    struct net *net = MEM_NEW(struct net);
+
+    net->options = *options;
+    net->loops_count = loops_count(options->loops);
+    net->loops = mem_zalloc(net->loops_count * sizeof(*net->loops));
+    for (unsigned i = 0; i < net->loops_count; i++) {
+        net_loop_init(&net->loops[i], net, loops_at(options->loops, i));
+    }
+    net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+    return net;
+}
+
+uint32_t net_connections(const struct net *net)
+{
+    return atomic_load_explicit(&net->connections, memory_order_relaxed);
+}
+
+/* The last loop has let go of its last connection: free everything. */
+static void net_drained(struct mail *mail)
+{
+    struct net_loop *net_loop =
+        container_of(mail, struct net_loop, drained_mail);
+    struct net *net = net_loop->net;
+    void (*closed)(void *) = net->closed;
+    void *arg = net->closed_arg;
+
+    if (++net->drained_count < net->loops_count) {
+        return;
+    }
+    if (net->reserve_fd >= 0) {
+        close(net->reserve_fd);
+    }
+    mem_free(net->loops);
+    mem_free(net);
+    closed(arg);
+}
+
+static void net_loop_maybe_drained(struct net_loop *net_loop)
+{
+    if (!net_loop->draining || net_loop->count > 0 || net_loop->drained) {
+        return;
+    }
+    net_loop->drained = true;
+    env_timer_stop(net_loop->env, &net_loop->reaper);
+    env_timer_stop(net_loop->env, &net_loop->grace);
+    block_pool_fini(&net_loop->pool);
+    net_loop->drained_mail.deliver = net_drained;
+    mail_send(loops_at(net_loop->net->options.loops, 0),
+              &net_loop->drained_mail);
+}
+
+void net_loop_conn_gone(struct net_loop *net_loop)
+{
+    net_loop->count--;
+    atomic_fetch_sub_explicit(&net_loop->net->connections, 1,
+                              memory_order_relaxed);
+    net_loop_maybe_drained(net_loop);
+}
+
+static void net_loop_grace_over(struct env_timer *timer)
+{
+    struct net_loop *net_loop = container_of(timer, struct net_loop, grace);
+
+    list_each_safe(node, &net_loop->conns)
+    {
+        conn_close(container_of(node, struct conn, node));
+    }
+}
+
+/* On each loop: what is idle closes now, the rest once it is answered. */
+static void net_loop_drain(struct mail *mail)
+{
+    struct net_loop *net_loop = container_of(mail, struct net_loop, drain_mail);
+
+    net_loop->draining = true;
+    list_each_safe(node, &net_loop->conns)
+    {
+        struct conn *conn = container_of(node, struct conn, node);
+
+        if (list_is_empty(&conn->requests)) {
+            conn_close(conn);
+        }
+    }
+    net_loop->grace.fire = net_loop_grace_over;
+    env_timer_set(net_loop->env, &net_loop->grace, net_loop->net->grace_ms);
+    net_loop_maybe_drained(net_loop);
+}
+
+void net_close(struct net *net, int64_t grace_ms, void (*done)(void *arg),
+               void *arg)
+{
+    must(net->closed == NULL);
+    net->grace_ms = grace_ms;
+    net->closed = done;
+    net->closed_arg = arg;
+    while (net->listeners != NULL) {
+        struct listener *listener = net->listeners;
+
+        net->listeners = listener->next;
+        listener_stop(listener);
+    }
+    for (unsigned i = 0; i < net->loops_count; i++) {
+        struct net_loop *net_loop = &net->loops[i];
+
+        net_loop->drain_mail.deliver = net_loop_drain;
+        mail_send(net_loop->loop, &net_loop->drain_mail);
+    }
+}

@@ -1,0 +1,101 @@
+/* net_private.h - what net.c, conn.c, conn_out.c and listener.c share. */
+#ifndef NET_NET_PRIVATE_H
+#define NET_NET_PRIVATE_H
+
+#include "net/net.h"
+#include <stdatomic.h>
+#include <uv.h>
+
+/* The part of a net that lives on one loop. */
+struct net_loop {
+    struct net *net;
+    struct loop *loop;
+    struct env *env;
+    struct block_pool pool;
+    struct list conns;   /* all, the longest idle first */
+    struct list halves;  /* those inside a frame, the oldest first */
+    struct list starved; /* those that wait for the budget */
+    struct list dirty;   /* those with something to send or to start */
+    struct env_task flush;
+    struct env_timer reaper;
+    uint32_t count;
+    bool draining; /* net_close() was called */
+    struct mail drain_mail;
+    struct mail drained_mail; /* to loop 0: no connection is left here */
+    struct env_timer grace;
+    bool drained;
+};
+
+struct listener {
+    uv_poll_t poll;
+    struct net *net;
+    int fd;
+    uint32_t index;
+    bool polling;
+    struct listener *next;
+};
+
+struct net {
+    struct net_options options;
+    struct net_loop *loops;
+    unsigned loops_count;
+    unsigned next_loop; /* who gets the next connection */
+    unsigned drained_count;
+    struct listener *listeners;
+    int reserve_fd; /* given up for a moment when descriptors run out */
+    _Atomic uint32_t connections;
+    int64_t grace_ms;
+    void (*closed)(void *arg);
+    void *closed_arg;
+    uint32_t handles; /* of listeners, until their close callbacks ran */
+};
+
+struct conn {
+    uv_poll_t poll;
+    struct net_loop *net_loop;
+    int fd;
+    uint32_t listener;
+    int events; /* what the poll waits for; 0: stopped */
+    struct block *block;
+    uint32_t parsed;      /* position in the block of the next frame */
+    struct list requests; /* oldest first: running, or answered and unsent */
+    uint32_t running;
+    uint32_t running_alone; /* of them, those that allow no other */
+    uint64_t output_bytes;
+    int64_t active_ms;
+    int64_t half_since_ms;
+    struct list node; /* in net_loop->conns */
+    struct list half_node;
+    struct list starved_node;
+    struct list dirty_node;
+    bool closing;
+    bool handle_closed;
+    bool parsing;
+    bool input_ended; /* the client sent its last byte */
+    void *user;
+    struct sockaddr_storage local;
+    char peer[64];
+};
+
+/* Sends what can be sent; false when the connection was closed by it. */
+bool conn_out_send(struct conn *conn);
+/* The oldest answer is there and waits for the socket. */
+bool conn_out_is_due(const struct conn *conn);
+/* Frees a request that is out of its connection's list. */
+void conn_out_free(struct request *request);
+/* Sets what the poll waits for, from the state of the connection. */
+void conn_update_events(struct conn *conn);
+void conn_close(struct conn *conn);
+/* End of the turn: send, then start what became possible. */
+void conn_flush(struct conn *conn);
+/* Tries to read again; for one that was starved. */
+void conn_retry(struct conn *conn);
+
+/* A connection of the loop is gone. */
+void net_loop_conn_gone(struct net_loop *net_loop);
+void net_loop_set_reaper(struct net_loop *net_loop);
+void net_loop_mark_dirty(struct net_loop *net_loop, struct conn *conn);
+
+void listener_stop(struct listener *listener);
+
+#endif
