@@ -64,7 +64,11 @@ uint32_t batch_bytes(const void *prefix);
 MUST_USE enum err batch_header_parse(const void *batch, size_t bytes,
                                      struct batch_header *out);
 
-/* The same, and the CRC: ERR_CORRUPT when it does not match. */
+/* Whether the CRC is right. bytes: of exactly one batch, whose header parsed.
+ */
+bool batch_crc_matches(const void *batch, size_t bytes);
+
+/* batch_header_parse(), and ERR_CORRUPT when the CRC does not match. */
 MUST_USE enum err batch_parse(const void *batch, size_t bytes,
                               struct batch_header *out);
 
@@ -182,6 +186,7 @@ struct batch_record {
     struct str value;
     const struct record_header *headers; /* borrowed until added */
     int32_t headers_count;
+    struct str headers_encoded; /* instead of headers, as a record has them */
 };
 
 /* arena: gives the memory of the batch. bytes: a guess of its size. */
@@ -194,8 +199,9 @@ void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta,
                           const struct batch_record *record);
 /* What has been added so far, before compression, header included. */
 size_t batch_builder_bytes(const struct batch_builder *b);
-/* Compresses and seals. out: in the arena.
- * Errors: ERR_TOO_LARGE (over INT32_MAX), ERR_UNSUPPORTED (codec). */
+/* Compresses and seals; there is at least one record. out: in the arena.
+ * Errors: ERR_TOO_LARGE (over INT32_MAX), ERR_UNSUPPORTED (codec), ERR_INVALID
+ *         (level). */
 MUST_USE enum err batch_builder_finish(struct batch_builder *b,
                                        struct str *out);
 
@@ -204,11 +210,17 @@ enum control_type {
     CONTROL_COMMIT = 1,
 };
 
-/* A control batch with the one marker; options: attributes get the control and
- * transactional bits. Source: protocol guide, "Control Batches". */
+struct control_marker {
+    enum control_type type;
+    int32_t coordinator_epoch;
+    int64_t timestamp;
+};
+
+/* A control batch with the one marker, in the arena; the control and the
+ * transactional bit are set, a codec in options is not used.
+ * Source: protocol guide, "Control Batches". */
 struct str batch_control(struct arena *arena,
                          const struct batch_options *options,
-                         enum control_type type, int32_t coordinator_epoch,
-                         int64_t timestamp);
+                         const struct control_marker *marker);
 
 #endif

@@ -1,0 +1,383 @@
+/* compress.c - zlib, snappy, lz4 and zstd behind two functions.
+ *
+ * Unpacking: the output grows in the arena, by doubling, up to one byte more
+ * than the caller allows; an output that reaches that byte is refused. So a few
+ * bytes that unpack to gigabytes cost no more than the limit. zstd unpacks in
+ * one call into a block of the right size, or of a guess that is tried again
+ * larger, because its streaming form would take a window of up to 128 MiB. */
+#define ZLIB_CONST
+
+#include "wire/compress.h"
+
+#include "base/bytes.h"
+
+#include <limits.h>
+#include <lz4frame.h>
+#include <snappy-c.h>
+#include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
+
+enum {
+    OUTPUT_BYTES_MIN = 4096,
+    GZIP_WINDOW_BITS = 15 + 16, /* zlib: 16 more means the gzip format */
+    GZIP_MEMORY_LEVEL = 8,
+    LZ4_LEVEL_MAX = 12,
+    ZSTD_GUESS_RATIO_MAX = 256,
+    SNAPPY_RATIO_MAX = 24, /* 64 bytes from a copy of 3, with some room */
+    SNAPPY_BLOCK_BYTES = 32768,
+    SNAPPY_HEADER_BYTES = 16,
+};
+
+static const uint8_t snappy_header[SNAPPY_HEADER_BYTES] = {
+    0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
+
+/* Where unpacked bytes go. */
+struct output {
+    struct arena *arena;
+    uint8_t *ptr;
+    size_t used;
+    size_t room;
+    size_t room_max; /* one more than is allowed */
+};
+
+static void output_init(struct output *o, struct arena *arena, size_t guess,
+                        size_t bytes_max)
+{
+    *o = (struct output){.arena = arena, .room_max = bytes_max + 1};
+    o->room = MIN(MAX(guess, (size_t)OUTPUT_BYTES_MIN), o->room_max);
+    o->ptr = arena_raw(arena, o->room);
+}
+
+/* False when there is no more to give. */
+static bool output_grow(struct output *o)
+{
+    uint8_t *ptr;
+
+    if (o->room >= o->room_max) {
+        return false;
+    }
+    o->room = o->room > o->room_max / 2 ? o->room_max : o->room * 2;
+    ptr = arena_raw(o->arena, o->room);
+    memcpy(ptr, o->ptr, o->used);
+    o->ptr = ptr;
+    return true;
+}
+
+static enum err output_finish(const struct output *o, struct str *out)
+{
+    if (o->used >= o->room_max) {
+        return ERR_TOO_LARGE;
+    }
+    *out = str_sub(o->ptr, o->used);
+    return ERR_NONE;
+}
+
+/* One member after another until the input ends. */
+static enum err gzip_inflate(z_stream *z, struct output *o)
+{
+    for (;;) {
+        int result;
+
+        if (o->used == o->room && !output_grow(o)) {
+            return ERR_TOO_LARGE;
+        }
+        z->next_out = o->ptr + o->used;
+        z->avail_out = (uInt)MIN(o->room - o->used, (size_t)UINT_MAX);
+        result = inflate(z, Z_NO_FLUSH);
+        o->used = (size_t)(z->next_out - o->ptr);
+        if (result == Z_STREAM_END) {
+            if (z->avail_in == 0) {
+                return ERR_NONE;
+            }
+            result = inflateReset(z);
+        }
+        if (result != Z_OK || (z->avail_in == 0 && z->avail_out > 0)) {
+            return ERR_CORRUPT;
+        }
+    }
+}
+
+static enum err gzip_decode(struct str in, struct output *o)
+{
+    z_stream z = {.next_in = (const Bytef *)in.ptr, .avail_in = (uInt)in.len};
+    enum err err;
+
+    if (in.len > UINT_MAX || inflateInit2(&z, GZIP_WINDOW_BITS) != Z_OK) {
+        return ERR_CORRUPT;
+    }
+    err = gzip_inflate(&z, o);
+    inflateEnd(&z);
+    return err;
+}
+
+static enum err lz4_decode_frames(LZ4F_dctx *context, struct str in,
+                                  struct output *o)
+{
+    size_t hint = 1, at = 0;
+
+    do {
+        size_t taken = in.len - at, given;
+
+        if (o->used == o->room && !output_grow(o)) {
+            return ERR_TOO_LARGE;
+        }
+        given = o->room - o->used;
+        hint = LZ4F_decompress(context, o->ptr + o->used, &given, in.ptr + at,
+                               &taken, NULL);
+        if (LZ4F_isError(hint)) {
+            return ERR_CORRUPT;
+        }
+        at += taken;
+        o->used += given;
+        if (taken == 0 && given == 0 && o->used < o->room) {
+            return ERR_CORRUPT;
+        }
+    } while (at < in.len || hint != 0);
+    return ERR_NONE;
+}
+
+static enum err lz4_decode(struct str in, struct output *o)
+{
+    LZ4F_dctx *context;
+    enum err err;
+
+    if (LZ4F_isError(LZ4F_createDecompressionContext(&context, LZ4F_VERSION))) {
+        return ERR_CORRUPT;
+    }
+    err = lz4_decode_frames(context, in, o);
+    LZ4F_freeDecompressionContext(context);
+    return err;
+}
+
+static enum err zstd_decode(struct str in, struct output *o)
+{
+    for (;;) {
+        size_t got = ZSTD_decompress(o->ptr, o->room, in.ptr, in.len);
+
+        if (!ZSTD_isError(got)) {
+            o->used = got;
+            return ERR_NONE;
+        }
+        if (ZSTD_getErrorCode(got) != ZSTD_error_dstSize_tooSmall) {
+            return ERR_CORRUPT;
+        }
+        if (!output_grow(o)) {
+            return ERR_TOO_LARGE;
+        }
+    }
+}
+
+/* What the first frame says of its size; it may be missing or a lie, so that it
+ * counts only in some proportion to the input. */
+static size_t zstd_guess(struct str in)
+{
+    unsigned long long size = ZSTD_getFrameContentSize(in.ptr, in.len);
+
+    if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR) {
+        return in.len * 8;
+    }
+    return MIN((size_t)size, in.len * ZSTD_GUESS_RATIO_MAX);
+}
+
+/* One raw block; grows the output as its own length says. */
+static enum err snappy_decode_block(struct str in, struct output *o)
+{
+    size_t length;
+
+    if (snappy_uncompressed_length(in.ptr, in.len, &length) != SNAPPY_OK ||
+        length / SNAPPY_RATIO_MAX > in.len) {
+        return ERR_CORRUPT;
+    }
+    while (o->room - o->used < length) {
+        if (!output_grow(o)) {
+            return ERR_TOO_LARGE;
+        }
+    }
+    if (snappy_uncompress(in.ptr, in.len, (char *)o->ptr + o->used, &length) !=
+        SNAPPY_OK) {
+        return ERR_CORRUPT;
+    }
+    o->used += length;
+    return ERR_NONE;
+}
+
+/* The blocks of Java's framing: a length, a raw block, and so on. */
+static enum err snappy_decode_blocks(struct str in, struct output *o)
+{
+    size_t at = SNAPPY_HEADER_BYTES;
+    enum err err = ERR_NONE;
+
+    while (err == ERR_NONE && at < in.len) {
+        uint32_t length;
+
+        if (in.len - at < 4) {
+            return ERR_CORRUPT;
+        }
+        length = bytes_get_u32(in.ptr + at);
+        at += 4;
+        if (length > in.len - at) {
+            return ERR_CORRUPT;
+        }
+        err = snappy_decode_block(str_sub(in.ptr + at, length), o);
+        at += length;
+    }
+    return err;
+}
+
+static enum err snappy_decode(struct str in, struct output *o)
+{
+    if (in.len >= SNAPPY_HEADER_BYTES &&
+        memcmp(in.ptr, snappy_header, 8) == 0) {
+        return snappy_decode_blocks(in, o);
+    }
+    return snappy_decode_block(in, o);
+}
+
+enum err compress_decode(int codec, struct str in, size_t bytes_max,
+                         struct arena *arena, struct str *out)
+{
+    struct output o;
+    enum err err;
+
+    if (codec == CODEC_NONE) {
+        *out = in;
+        return in.len > bytes_max ? ERR_TOO_LARGE : ERR_NONE;
+    }
+    if (codec < CODEC_NONE || codec > CODEC_ZSTD) {
+        return ERR_UNSUPPORTED;
+    }
+    bytes_max = MIN(bytes_max, (size_t)INT32_MAX);
+    output_init(&o, arena, codec == CODEC_ZSTD ? zstd_guess(in) : in.len * 4,
+                bytes_max);
+    err = codec == CODEC_GZIP     ? gzip_decode(in, &o)
+          : codec == CODEC_SNAPPY ? snappy_decode(in, &o)
+          : codec == CODEC_LZ4    ? lz4_decode(in, &o)
+                                  : zstd_decode(in, &o);
+    return err ? err : output_finish(&o, out);
+}
+
+static enum err gzip_encode(int level, struct str in, struct arena *arena,
+                            struct str *out)
+{
+    z_stream z = {.next_in = (const Bytef *)in.ptr, .avail_in = (uInt)in.len};
+    uLong room;
+    uint8_t *ptr;
+    int result;
+
+    level = level == COMPRESS_LEVEL_DEFAULT ? Z_DEFAULT_COMPRESSION : level;
+    if (deflateInit2(&z, level, Z_DEFLATED, GZIP_WINDOW_BITS, GZIP_MEMORY_LEVEL,
+                     Z_DEFAULT_STRATEGY) != Z_OK) {
+        return ERR_INVALID;
+    }
+    room = deflateBound(&z, (uLong)in.len);
+    ptr = arena_raw(arena, room);
+    z.next_out = ptr;
+    z.avail_out = (uInt)room;
+    result = deflate(&z, Z_FINISH);
+    *out = str_sub(ptr, z.total_out);
+    deflateEnd(&z);
+    return result == Z_STREAM_END ? ERR_NONE : ERR_TOO_LARGE;
+}
+
+static enum err snappy_encode(struct str in, struct arena *arena,
+                              struct str *out)
+{
+    size_t blocks = in.len / SNAPPY_BLOCK_BYTES + 1;
+    size_t block_max = snappy_max_compressed_length(SNAPPY_BLOCK_BYTES) + 4;
+    uint8_t *ptr = arena_raw(arena, SNAPPY_HEADER_BYTES + blocks * block_max);
+    size_t at = SNAPPY_HEADER_BYTES;
+
+    memcpy(ptr, snappy_header, SNAPPY_HEADER_BYTES);
+    for (size_t from = 0; from < in.len; from += SNAPPY_BLOCK_BYTES) {
+        size_t given = block_max - 4;
+
+        if (snappy_compress(in.ptr + from,
+                            MIN(in.len - from, (size_t)SNAPPY_BLOCK_BYTES),
+                            (char *)ptr + at + 4, &given) != SNAPPY_OK) {
+            return ERR_TOO_LARGE;
+        }
+        bytes_put_u32(ptr + at, (uint32_t)given);
+        at += 4 + given;
+    }
+    *out = str_sub(ptr, at);
+    return ERR_NONE;
+}
+
+/* Independent blocks, because Java's reader takes no others. */
+static enum err lz4_encode(int level, struct str in, struct arena *arena,
+                           struct str *out)
+{
+    LZ4F_preferences_t preferences = {
+        .frameInfo = {.blockSizeID = LZ4F_max64KB,
+                      .blockMode = LZ4F_blockIndependent},
+        .compressionLevel =
+            level == COMPRESS_LEVEL_DEFAULT ? 0 : MIN(level, LZ4_LEVEL_MAX)};
+    size_t room = LZ4F_compressFrameBound(in.len, &preferences);
+    uint8_t *ptr = arena_raw(arena, room);
+    size_t got = LZ4F_compressFrame(ptr, room, in.ptr, in.len, &preferences);
+
+    *out = str_sub(ptr, got);
+    return LZ4F_isError(got) ? ERR_TOO_LARGE : ERR_NONE;
+}
+
+static enum err zstd_encode(int level, struct str in, struct arena *arena,
+                            struct str *out)
+{
+    size_t room = ZSTD_compressBound(in.len);
+    uint8_t *ptr;
+    size_t got;
+
+    level = level == COMPRESS_LEVEL_DEFAULT ? ZSTD_CLEVEL_DEFAULT : level;
+    if (level < ZSTD_minCLevel() || level > ZSTD_maxCLevel()) {
+        return ERR_INVALID;
+    }
+    ptr = arena_raw(arena, room);
+    got = ZSTD_compress(ptr, room, in.ptr, in.len, level);
+    *out = str_sub(ptr, got);
+    return ZSTD_isError(got) ? ERR_TOO_LARGE : ERR_NONE;
+}
+
+enum err compress_encode(int codec, int level, struct str in,
+                         struct arena *arena, struct str *out)
+{
+    if (in.len > INT32_MAX / 2) {
+        return ERR_TOO_LARGE;
+    }
+    switch (codec) {
+    case CODEC_NONE:
+        *out = in;
+        return ERR_NONE;
+    case CODEC_GZIP:
+        return gzip_encode(level, in, arena, out);
+    case CODEC_SNAPPY:
+        return snappy_encode(in, arena, out);
+    case CODEC_LZ4:
+        return lz4_encode(level, in, arena, out);
+    case CODEC_ZSTD:
+        return zstd_encode(level, in, arena, out);
+    default:
+        return ERR_UNSUPPORTED;
+    }
+}
+
+static const char *const codec_names[] = {
+    [CODEC_NONE] = "none", [CODEC_GZIP] = "gzip", [CODEC_SNAPPY] = "snappy",
+    [CODEC_LZ4] = "lz4",   [CODEC_ZSTD] = "zstd",
+};
+
+const char *compress_name(int codec)
+{
+    return codec < 0 || codec > CODEC_ZSTD ? "unknown" : codec_names[codec];
+}
+
+bool compress_find(struct str name, int *codec)
+{
+    for (int i = 0; i <= CODEC_ZSTD; i++) {
+        if (str_eq(name, str_of(codec_names[i]))) {
+            *codec = i;
+            return true;
+        }
+    }
+    return false;
+}

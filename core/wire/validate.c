@@ -1,0 +1,301 @@
+/* validate.c - the checks of a produced batch, in Kafka's order.
+ *
+ *  1. exactly one batch of format 2, with a codec that the version may use
+ *  2. not larger than the topic allows
+ *  3. base offset 0, CRC, counts, no control bit, a sequence with a producer id
+ *  4. each record: readable, a key where the topic needs one, a timestamp in
+ *     range
+ *  5. what the topic wants otherwise: timestamp type, codec, offset deltas that
+ *     count up from 0; only the last two need a rewritten batch
+ *
+ * A failure of one record is a failure of the batch; the list says which. */
+#include "wire/validate.h"
+
+enum { NO_TIMESTAMP = -1, ERRORS_ROOM_FIRST = 8 };
+
+struct validation {
+    const struct validate_rules *rules;
+    struct arena *arena;
+    struct validate_result *out;
+    struct str payload;
+    int64_t max_timestamp;
+    int32_t errors_room;
+    bool has_timestamp_error;
+    bool needs_rewrite;
+};
+
+static enum err refuse(struct validate_result *out, enum err err,
+                       const char *text)
+{
+    out->text = text;
+    return err;
+}
+
+static const char one_batch[] =
+    "a produce request must have one record batch in each partition";
+
+/* Fills the header: after it, the sizes are right. */
+static enum err check_shape(const uint8_t *batch, size_t bytes,
+                            const struct validate_rules *rules,
+                            struct validate_result *out)
+{
+    struct batch_header *h = &out->header;
+    enum err err = bytes == 0 ? ERR_NONE : batch_header_parse(batch, bytes, h);
+    int codec;
+
+    if (bytes == 0) {
+        return refuse(out, ERR_INVALID_RECORD, one_batch);
+    }
+    if (err == ERR_UNSUPPORTED ||
+        (err == ERR_CORRUPT && batch[BATCH_MAGIC_AT] != BATCH_MAGIC)) {
+        return refuse(out, ERR_INVALID_RECORD,
+                      "record batches must have format 2");
+    }
+    if (err == ERR_TORN || batch_bytes(batch) == 0) {
+        return refuse(out, ERR_CORRUPT_MESSAGE,
+                      "the size of the record batch does not match");
+    }
+    if (bytes > batch_bytes(batch)) {
+        return refuse(out, ERR_INVALID_RECORD, one_batch);
+    }
+    codec = h->attributes & BATCH_CODEC_MASK;
+    if (codec == CODEC_ZSTD && rules->produce_version < 7) {
+        return refuse(out, ERR_UNSUPPORTED_COMPRESSION_TYPE,
+                      "zstd needs version 7 of the produce request");
+    }
+    return ERR_NONE;
+}
+
+static enum err check_header(const uint8_t *batch, size_t bytes,
+                             const struct validate_rules *rules,
+                             struct validate_result *out)
+{
+    const struct batch_header *h = &out->header;
+
+    if (bytes > (size_t)MAX(rules->batch_bytes_max, 0)) {
+        return refuse(out, ERR_MESSAGE_TOO_LARGE,
+                      "the record batch is larger than max.message.bytes");
+    }
+    if (h->base_offset != 0) {
+        return refuse(out, ERR_INVALID_RECORD,
+                      "the base offset of a record batch must be 0");
+    }
+    if (!batch_crc_matches(batch, bytes)) {
+        return refuse(out, ERR_CORRUPT_MESSAGE,
+                      "the checksum of the record batch does not match");
+    }
+    if (h->record_count <= 0 ||
+        h->record_count != (int64_t)h->last_offset_delta + 1) {
+        return refuse(out, ERR_INVALID_RECORD,
+                      "the record batch has a wrong count of records");
+    }
+    if ((h->attributes & BATCH_CONTROL) != 0) {
+        return refuse(out, ERR_INVALID_RECORD,
+                      "clients cannot write control batches");
+    }
+    if (h->producer_id >= 0 && h->base_sequence < 0) {
+        return refuse(out, ERR_INVALID_RECORD,
+                      "a producer id needs a sequence");
+    }
+    return ERR_NONE;
+}
+
+static enum err unpack(const uint8_t *batch, struct validation *v)
+{
+    switch (batch_payload(batch, &v->out->header, v->rules->payload_bytes_max,
+                          v->arena, &v->payload)) {
+    case ERR_NONE:
+        return ERR_NONE;
+    case ERR_UNSUPPORTED:
+        return refuse(v->out, ERR_UNSUPPORTED_COMPRESSION_TYPE,
+                      "the record batch has an unknown codec");
+    case ERR_TOO_LARGE:
+        return refuse(v->out, ERR_MESSAGE_TOO_LARGE,
+                      "the record batch unpacks to more than is allowed");
+    default:
+        return refuse(v->out, ERR_INVALID_RECORD,
+                      "the record batch cannot be unpacked");
+    }
+}
+
+/* Doubles the list when it is full; what does not fit is not listed. */
+static void blame(struct validation *v, int32_t index, const char *text)
+{
+    struct validate_result *out = v->out;
+
+    if (out->errors_count == VALIDATE_ERRORS_MAX) {
+        return;
+    }
+    if (out->errors_count == v->errors_room) {
+        int32_t room = MAX(v->errors_room * 2, (int32_t)ERRORS_ROOM_FIRST);
+        struct validate_error *errors =
+            arena_array(v->arena, (size_t)room, sizeof(*errors));
+
+        if (out->errors_count > 0) {
+            memcpy(errors, out->errors,
+                   (size_t)out->errors_count * sizeof(*errors));
+        }
+        out->errors = errors;
+        v->errors_room = room;
+    }
+    out->errors[out->errors_count++] =
+        (struct validate_error){.index = index, .text = text};
+}
+
+static bool is_in_range(const struct validate_rules *rules, int64_t timestamp)
+{
+    uint64_t now = (uint64_t)rules->now_ms, then = (uint64_t)timestamp;
+
+    if (timestamp > rules->now_ms) {
+        return then - now <= (uint64_t)rules->after_ms_max;
+    }
+    return rules->before_ms_max == INT64_MAX ||
+           now - then <= (uint64_t)rules->before_ms_max;
+}
+
+/* What is wrong with the timestamp, or NULL. */
+static const char *timestamp_fault(const struct validation *v,
+                                   int64_t timestamp)
+{
+    if (!v->rules->log_append_time && timestamp != NO_TIMESTAMP) {
+        return is_in_range(v->rules, timestamp)
+                   ? NULL
+                   : "the timestamp of the record is out of range";
+    }
+    if ((v->out->header.attributes & BATCH_LOG_APPEND_TIME) != 0) {
+        return "only the broker may set the append time";
+    }
+    return NULL;
+}
+
+static void check_record(struct validation *v, int32_t index,
+                         const struct record *record)
+{
+    int64_t timestamp = record_timestamp(&v->out->header, record);
+    const char *fault;
+
+    if (v->rules->needs_keys && record->key.ptr == NULL) {
+        blame(v, index, "a compacted topic takes no record without a key");
+        return;
+    }
+    if ((record->attributes & BATCH_CODEC_MASK) != 0) {
+        blame(v, index, "a record inside a batch cannot have a codec");
+        return;
+    }
+    fault = timestamp_fault(v, timestamp);
+    if (fault != NULL) {
+        v->has_timestamp_error = true;
+        blame(v, index, fault);
+        return;
+    }
+    v->max_timestamp = MAX(v->max_timestamp, timestamp);
+    if (record->offset_delta != index) {
+        v->needs_rewrite = true;
+    }
+}
+
+static enum err check_records(struct validation *v)
+{
+    struct record_iter iter;
+    struct record record;
+    int32_t index = 0;
+
+    record_iter_init(&iter, &v->out->header, v->payload);
+    while (record_iter_next(&iter, &record)) {
+        check_record(v, index, &record);
+        index++;
+    }
+    if (record_iter_finish(&iter) != ERR_NONE) {
+        return refuse(v->out, ERR_INVALID_RECORD,
+                      "the records of the batch cannot be read");
+    }
+    if (v->has_timestamp_error) {
+        return refuse(v->out, ERR_INVALID_TIMESTAMP,
+                      "the timestamps of some records are not valid");
+    }
+    if (v->out->errors_count > 0) {
+        return refuse(v->out, ERR_INVALID_RECORD, "some records are not valid");
+    }
+    return ERR_NONE;
+}
+
+/* Copies every record into a new batch: another codec, offset deltas from 0. */
+static enum err rewrite(struct validation *v, int codec)
+{
+    const struct validate_rules *rules = v->rules;
+    struct validate_result *out = v->out;
+    const struct batch_header old = out->header;
+    struct batch_options options = {
+        .leader_epoch = -1,
+        .attributes = (int16_t)((old.attributes & BATCH_TRANSACTIONAL) | codec),
+        .producer_id = old.producer_id,
+        .producer_epoch = old.producer_epoch,
+        .base_sequence = old.base_sequence,
+        .level = codec == rules->codec ? rules->level : COMPRESS_LEVEL_DEFAULT,
+    };
+    struct batch_builder builder;
+    struct record_iter iter;
+    struct record record;
+    struct str batch = STR_NULL;
+
+    batch_builder_init(&builder, v->arena, &options,
+                       v->payload.len + BATCH_HEADER_BYTES);
+    record_iter_init(&iter, &old, v->payload);
+    while (record_iter_next(&iter, &record)) {
+        batch_builder_add(
+            &builder, &(struct batch_record){
+                          .timestamp = rules->log_append_time
+                                           ? rules->now_ms
+                                           : record_timestamp(&old, &record),
+                          .key = record.key,
+                          .value = record.value,
+                          .headers_count = record.headers_count,
+                          .headers_encoded = record.headers,
+                      });
+    }
+    if (batch_builder_finish(&builder, &batch) != ERR_NONE ||
+        batch.len > (size_t)rules->batch_bytes_max) {
+        return refuse(out, ERR_MESSAGE_TOO_LARGE,
+                      "the record batch is larger than max.message.bytes after "
+                      "compression by the broker");
+    }
+    out->batch = (uint8_t *)batch.ptr; /* our own bytes, in our arena */
+    return ERR_NONE;
+}
+
+enum err validate_batch(uint8_t *batch, size_t bytes,
+                        const struct validate_rules *rules, struct arena *arena,
+                        struct validate_result *out)
+{
+    struct validation v = {.rules = rules,
+                           .arena = arena,
+                           .out = out,
+                           .max_timestamp = NO_TIMESTAMP};
+    enum err err;
+    int codec;
+
+    *out = (struct validate_result){.batch = batch};
+    err = check_shape(batch, bytes, rules, out);
+    err = err ? err : check_header(batch, bytes, rules, out);
+    err = err ? err : unpack(batch, &v);
+    err = err ? err : check_records(&v);
+    if (err) {
+        return err;
+    }
+    codec = out->header.attributes & BATCH_CODEC_MASK;
+    if (rules->codec != VALIDATE_CODEC_PRODUCER && rules->codec != codec) {
+        codec = rules->codec;
+        v.needs_rewrite = true;
+    }
+    if (v.needs_rewrite) {
+        err = rewrite(&v, codec);
+        if (err) {
+            return err;
+        }
+    }
+    batch_set_timestamps(out->batch, rules->log_append_time,
+                         rules->log_append_time ? rules->now_ms
+                                                : v.max_timestamp);
+    return batch_header_parse(out->batch, batch_bytes(out->batch),
+                              &out->header);
+}
