@@ -10,6 +10,7 @@
 #include "base/heap.h"
 #include "base/list.h"
 #include "run/file.h"
+#include "run/mail.h"
 
 struct env;
 
@@ -28,24 +29,27 @@ struct env_task {
 };
 
 /* A blocking job. run: on a disk thread; done: on the loop that submitted,
- * later, exactly once. Jobs of one key run one after the other, in the order of
- * submission. Caller's memory, in use until done. */
+ * later, exactly once. Jobs of one key (a key is the process's, not the loop's)
+ * run one after the other, in the order of submission; those of one loop are
+ * done in that order too. Caller's memory, in use until done. */
 struct work {
     void (*run)(struct work *work);
     void (*done)(struct work *work);
     uint64_t key;
-    void *home;        /* private from here on */
+    void *home; /* private from here on */
     struct work *next;
+    struct mail mail;
 };
 
 /* Ends once every loop of the process has come through a turn that began after
  * the call: whoever saw, within one turn, what was unpublished before it, has
- * let go of it. Answers by mail. Caller's memory, in use until done. */
+ * let go of it. A turn ends when what was put off with env_soon() has run.
+ * Answers by mail, in a later turn. Caller's memory, in use until done. */
 struct env_fence {
     void (*done)(struct env_fence *fence);
-    void *home;        /* private from here on */
-    void *priv[4];
-    int hops;
+    void *home; /* private from here on */
+    struct mail mail;
+    unsigned hops;
 };
 
 struct env_ops {
@@ -82,7 +86,8 @@ static inline void env_random(struct env *env, void *into, size_t bytes)
     env->ops->random(env, into, bytes);
 }
 
-/* Fires once, in delay_ms or later; a timer that runs is moved. */
+/* Fires once, in delay_ms or later, never from within this call; a timer that
+ * runs is moved. delay_ms: below 0 is 0. */
 static inline void env_timer_set(struct env *env, struct env_timer *timer,
                                  int64_t delay_ms)
 {
@@ -95,7 +100,8 @@ static inline void env_timer_stop(struct env *env, struct env_timer *timer)
     env->ops->timer_stop(env, timer);
 }
 
-/* A task that is queued already is left there: it runs once. */
+/* A task that is queued already is left there: it runs once. A task that runs
+ * may put itself off again: after some rounds, the next turn comes first. */
 static inline void env_soon(struct env *env, struct env_task *task)
 {
     env->ops->soon(env, task);

@@ -47,6 +47,7 @@ struct disk_ops {
     enum err (*rename)(struct disk *disk, const char *from, const char *to,
                        struct why *why);
     enum err (*remove)(struct disk *disk, const char *path, struct why *why);
+    /* One folder; ERR_EXISTS when something is there. */
     enum err (*make_folder)(struct disk *disk, const char *path,
                             struct why *why);
     enum err (*remove_folder)(struct disk *disk, const char *path,
@@ -86,7 +87,8 @@ MUST_USE enum err file_write(struct file *file, uint64_t position,
 MUST_USE enum err file_sync(struct file *file, struct why *why);
 MUST_USE enum err file_truncate(struct file *file, uint64_t bytes,
                                 struct why *why);
-/* Reserves blocks beyond the end without changing the size. */
+/* Reserves blocks for the first bytes bytes without changing the size; does
+ * nothing where the file system cannot. Errors: ERR_FULL, ERR_DISK. */
 MUST_USE enum err file_allocate(struct file *file, uint64_t bytes,
                                 struct why *why);
 MUST_USE enum err file_size(struct file *file, uint64_t *bytes,
@@ -96,7 +98,8 @@ MUST_USE enum err disk_rename(struct disk *disk, const char *from,
                               const char *to, struct why *why);
 MUST_USE enum err disk_remove(struct disk *disk, const char *path,
                               struct why *why);
-/* Makes the folder and its parents; ERR_NONE when it is there. */
+/* Makes the folder and its parents; ERR_NONE when it is there. Their names want
+ * disk_sync_folder() of the parent. Folders are 0700, files 0600. */
 MUST_USE enum err disk_make_folder(struct disk *disk, const char *path,
                                    struct why *why);
 /* Removes an empty folder. */
@@ -109,6 +112,7 @@ MUST_USE enum err disk_list(struct disk *disk, const char *path,
                             disk_list_cb each, void *arg, struct why *why);
 MUST_USE enum err disk_modified_ms(struct disk *disk, const char *path,
                                    int64_t *wall_ms, struct why *why);
+/* What a user may still write; UINT64_MAX where nobody knows. */
 uint64_t disk_free_bytes(struct disk *disk, const char *path);
 bool disk_exists(struct disk *disk, const char *path);
 

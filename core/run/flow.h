@@ -28,20 +28,22 @@ struct flow_step {
 struct flow {
     const struct flow_step *steps;
     enum err err; /* of FLOW_FAIL, flow_resume() or flow_cancel() */
-    uint8_t count;
-    uint8_t at;      /* private from here on */
+    uint8_t count; /* private from here on */
+    uint8_t at;
     uint8_t state;
-    bool running;
+    bool again;
 };
 
 /* Runs the first steps at once. The flow may be over when this returns. */
 void flow_start(struct flow *flow, const struct flow_step *steps,
                 uint8_t count);
-/* Once for each WAIT or AGAIN, also from inside the step that waits. err other
- * than ERR_NONE goes to the last step. */
+/* Once for each WAIT or AGAIN, also from inside the step that waits: then the
+ * step goes on when it has returned. err other than ERR_NONE goes to the last
+ * step. Anything else (no wait, a second time, from the last step) aborts. */
 void flow_resume(struct flow *flow, enum err err);
 /* A deadline, a closed client: undoes the wait where the step can, and goes to
- * the last step; does nothing where it cannot. */
+ * the last step; does nothing where it cannot, nor while a step runs. err: not
+ * ERR_NONE. */
 void flow_cancel(struct flow *flow, enum err err);
 /* Of the step that waits or runs: for traces. */
 const char *flow_step_name(const struct flow *flow);

@@ -8,29 +8,27 @@
 #define RUN_LOOP_H
 
 #include "run/env.h"
+#include "run/mail.h"
 
 enum { LOOPS_MAX = 16 };
 
 struct loop;
 struct loops; /* all loops of the process, and its disk threads */
 
-/* A message to another loop: the memory is the receiver's from the send to the
- * deliver. Embed it in what it carries. */
-struct mail {
-    void (*deliver)(struct mail *mail);
-    struct mail *next; /* private */
-};
-
 /* 1 on up to two cores, else half the cores, at most LOOPS_MAX. */
 unsigned loops_default_count(void);
-/* count loops (1 to LOOPS_MAX) and work_threads disk threads (1 to 64). */
+/* count loops (1 to LOOPS_MAX) and at most work_threads disk threads (1 to 64):
+ * they are started when there is work for them. SIGPIPE is ignored from here
+ * on. Errors: ERR_SYSTEM (no descriptors, no threads). */
 MUST_USE enum err loops_open(unsigned count, unsigned work_threads,
                              struct loops **out, struct why *why);
 /* Calls start on loop 0 in its first turn, then runs until loops_stop(). */
 void loops_run(struct loops *loops, void (*start)(void *arg), void *arg);
-/* Any thread. Loops end once their handles are closed: stop things first. */
+/* Any thread. Each loop delivers the mail it has, waits for the jobs it has
+ * submitted, and ends once the handles of net/ are closed: timers, fences and
+ * mail between loops are not waited for, so stop things first. */
 void loops_stop(struct loops *loops);
-/* After loops_run() has returned. */
+/* After loops_run() has returned, or in its place. loops: NULL is accepted. */
 void loops_close(struct loops *loops);
 unsigned loops_count(const struct loops *loops);
 struct loop *loops_at(struct loops *loops, unsigned index);
@@ -43,11 +41,8 @@ struct loop *loop_current(void);
 /* The uv_loop_t, for net/ (which has libuv's door too). */
 void *loop_uv(struct loop *loop);
 
-/* Any thread, also the loop's own. Delivered in a later turn, in the order of
- * each sender; one wake-up a turn, however many are sent. */
-void mail_send(struct loop *to, struct mail *mail);
-
-/* Ctrl-C and SIGTERM: on loop 0, once each time. */
+/* Ctrl-C and SIGTERM: on loop 0, once each time. Call it before loops_run() or
+ * on loop 0, once. */
 void loops_on_signal(struct loops *loops, void (*fire)(void *arg, int signal),
                      void *arg);
 

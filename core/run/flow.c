@@ -1,0 +1,137 @@
+/* flow.c - runs the steps of a request.
+ *
+ *      start                        resume
+ *        |   +--------------------------------------------+
+ *        v   v                                            |
+ *     FLOW_STEP -- the step returns WAIT or AGAIN --> FLOW_WAITING
+ *        |  ^  \                                       |       ^
+ *        |  |   resume from inside --> FLOW_RESUMED    | cancel
+ *        |  +-- WAIT or AGAIN ------------+            v
+ *        |                                      FLOW_CANCELLING
+ *        |  the last step is next                      |
+ *        +-----------------------> FLOW_LAST <---------+
+ *
+ * A resume is legal in FLOW_STEP (if the step then waits) and FLOW_WAITING
+ * only. Steps are run from one loop, never from each other, so a chain of waits
+ * that end at once does not grow the stack. The last step may free the flow:
+ * nothing of it is touched afterwards. */
+#include "run/flow.h"
+#include "base/must.h"
+
+enum flow_state {
+    FLOW_IDLE,
+    FLOW_STEP,
+    FLOW_RESUMED,
+    FLOW_WAITING,
+    FLOW_CANCELLING,
+    FLOW_LAST,
+};
+
+static bool flow_is_at_last(const struct flow *flow)
+{
+    return flow->at == flow->count - 1;
+}
+
+/* The wait is over: where does it go on? */
+static void flow_go_on(struct flow *flow)
+{
+    if (flow->err != ERR_NONE) {
+        flow->at = (uint8_t)(flow->count - 1);
+    } else if (!flow->again) {
+        flow->at++;
+    }
+}
+
+/* Runs one step that is not the last; false when it waits. */
+static bool flow_step(struct flow *flow)
+{
+    enum flow_verdict verdict;
+    bool is_resumed;
+
+    flow->state = FLOW_STEP;
+    verdict = flow->steps[flow->at].run(flow);
+    is_resumed = flow->state == FLOW_RESUMED;
+    switch (verdict) {
+    case FLOW_NEXT:
+        must(!is_resumed);
+        flow->at++;
+        return true;
+    case FLOW_FAIL:
+        must(!is_resumed && flow->err != ERR_NONE);
+        flow->at = (uint8_t)(flow->count - 1);
+        return true;
+    case FLOW_WAIT:
+    case FLOW_AGAIN:
+        flow->again = verdict == FLOW_AGAIN;
+        if (is_resumed) {
+            flow_go_on(flow);
+            return true;
+        }
+        flow->state = FLOW_WAITING;
+        return false;
+    }
+    unreachable();
+}
+
+static void flow_run(struct flow *flow)
+{
+    while (!flow_is_at_last(flow)) {
+        if (!flow_step(flow)) {
+            return;
+        }
+    }
+    flow->state = FLOW_LAST;
+    must(flow->steps[flow->at].run(flow) == FLOW_NEXT);
+}
+
+void flow_start(struct flow *flow, const struct flow_step *steps, uint8_t count)
+{
+    must(count >= 1);
+    *flow = (struct flow){.steps = steps, .count = count};
+    flow_run(flow);
+}
+
+void flow_resume(struct flow *flow, enum err err)
+{
+    switch ((enum flow_state)flow->state) {
+    case FLOW_STEP:
+        flow->err = err;
+        flow->state = FLOW_RESUMED;
+        return;
+    case FLOW_WAITING:
+        flow->err = err;
+        flow_go_on(flow);
+        flow_run(flow);
+        return;
+    case FLOW_IDLE:
+    case FLOW_RESUMED:
+    case FLOW_CANCELLING:
+    case FLOW_LAST:
+        break;
+    }
+    unreachable();
+}
+
+void flow_cancel(struct flow *flow, enum err err)
+{
+    void (*undo)(struct flow * flow);
+
+    must(err != ERR_NONE);
+    if (flow->state != FLOW_WAITING) {
+        return;
+    }
+    undo = flow->steps[flow->at].cancel;
+    if (undo == NULL) {
+        return;
+    }
+    flow->state = FLOW_CANCELLING;
+    undo(flow);
+    flow->err = err;
+    flow_go_on(flow);
+    flow_run(flow);
+}
+
+const char *flow_step_name(const struct flow *flow)
+{
+    return flow->steps[flow->at].name;
+}

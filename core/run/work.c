@@ -1,0 +1,213 @@
+/* work.c - the disk threads.
+ *
+ * Jobs of one key form a lane. A lane is in the ready queue while it has a job
+ * and none of its jobs runs; a thread takes the first ready lane, runs one job
+ * of it, mails the job home, and puts the lane at the end of the queue again
+ * when there is more. So a slow lane holds one thread and blocks nobody else,
+ * and a long lane takes turns with the others.
+ *
+ * The mail is sent before the lane goes on: jobs of one loop and one key come
+ * home in order. Threads are started when there are more ready lanes than
+ * threads that wait, so an idle process has none. One lock, held for a few
+ * instructions; condition: a lane is ready, or the pool closes. */
+#include "base/list.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+#include "run/loop_private.h"
+
+enum {
+    WORK_BUCKETS = 256,
+    WORK_THREADS_MAX = 64,
+    WORK_STACK_BYTES = 512 * 1024, /* of address space; touched pages count */
+};
+
+struct work_lane {
+    struct list ready;      /* in the pool's ready queue, or alone */
+    struct work_lane *next; /* in its bucket */
+    uint64_t key;
+    struct work *first; /* the next job; NULL while the last one runs */
+    struct work *last;
+    bool is_running;
+};
+
+struct work_pool {
+    pthread_mutex_t lock; /* guards all below */
+    pthread_cond_t change;
+    struct list ready;
+    size_t ready_count;
+    struct work_lane *buckets[WORK_BUCKETS];
+    pthread_t threads[WORK_THREADS_MAX];
+    unsigned thread_count;
+    unsigned threads_max;
+    unsigned waiting_count;
+    bool is_closing;
+};
+
+static struct work_lane **work_bucket(struct work_pool *pool, uint64_t key)
+{
+    return &pool->buckets[(key * 0x9e3779b97f4a7c15u) >> 56];
+}
+
+_Static_assert(WORK_BUCKETS == 256, "work_bucket() takes the top 8 bits");
+
+static struct work_lane *work_lane_get(struct work_pool *pool, uint64_t key)
+{
+    struct work_lane **bucket = work_bucket(pool, key);
+    struct work_lane *lane = *bucket;
+
+    while (lane != NULL && lane->key != key) {
+        lane = lane->next;
+    }
+    if (lane == NULL) {
+        lane = MEM_NEW(struct work_lane);
+        lane->key = key;
+        lane->next = *bucket;
+        list_init(&lane->ready);
+        *bucket = lane;
+    }
+    return lane;
+}
+
+static void work_lane_free(struct work_pool *pool, struct work_lane *lane)
+{
+    struct work_lane **at = work_bucket(pool, lane->key);
+
+    while (*at != lane) {
+        at = &(*at)->next;
+    }
+    *at = lane->next;
+    mem_free(lane);
+}
+
+static void work_lane_ready(struct work_pool *pool, struct work_lane *lane)
+{
+    list_push(&pool->ready, &lane->ready);
+    pool->ready_count++;
+}
+
+/* Takes a job of the first ready lane, which runs from now on. */
+static struct work *work_take(struct work_pool *pool, struct work_lane **lane)
+{
+    struct work *work;
+
+    *lane = container_of(list_pop(&pool->ready), struct work_lane, ready);
+    pool->ready_count--;
+    work = (*lane)->first;
+    (*lane)->first = work->next;
+    (*lane)->is_running = true;
+    return work;
+}
+
+static void work_delivered(struct mail *mail)
+{
+    struct work *work = container_of(mail, struct work, mail);
+    struct loop *home = work->home;
+
+    home->jobs--;
+    work->done(work);
+    loop_end_maybe(home);
+}
+
+static void *work_thread(void *arg)
+{
+    struct work_pool *pool = arg;
+
+    pthread_setname_np(pthread_self(), "disk");
+    pthread_mutex_lock(&pool->lock);
+    for (;;) {
+        struct work_lane *lane;
+        struct work *work;
+
+        while (list_is_empty(&pool->ready) && !pool->is_closing) {
+            pool->waiting_count++;
+            pthread_cond_wait(&pool->change, &pool->lock);
+            pool->waiting_count--;
+        }
+        if (list_is_empty(&pool->ready)) {
+            break;
+        }
+        work = work_take(pool, &lane);
+        pthread_mutex_unlock(&pool->lock);
+        work->run(work);
+        work->mail.deliver = work_delivered;
+        mail_send(work->home, &work->mail);
+        pthread_mutex_lock(&pool->lock);
+        lane->is_running = false;
+        if (lane->first != NULL) {
+            work_lane_ready(pool, lane);
+        } else {
+            work_lane_free(pool, lane);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return NULL;
+}
+
+/* One more thread, unless those that wait are enough. That a thread cannot be
+ * started is survived while there is another one. */
+static void work_thread_maybe(struct work_pool *pool)
+{
+    int status;
+
+    if (pool->ready_count <= pool->waiting_count ||
+        pool->thread_count == pool->threads_max) {
+        return;
+    }
+    status = loop_thread_start(&pool->threads[pool->thread_count],
+                               WORK_STACK_BYTES, work_thread, pool);
+    if (status == 0) {
+        pool->thread_count++;
+        return;
+    }
+    trace(TRACE_WARN, "could not start a disk thread beside %u others: %s",
+          pool->thread_count, uv_strerror(uv_translate_sys_error(status)));
+    must(pool->thread_count > 0);
+}
+
+void work_submit(struct work_pool *pool, struct work *work)
+{
+    struct work_lane *lane;
+
+    work->next = NULL;
+    pthread_mutex_lock(&pool->lock);
+    lane = work_lane_get(pool, work->key);
+    if (lane->first != NULL) {
+        lane->last->next = work;
+        lane->last = work;
+    } else {
+        lane->first = lane->last = work;
+        if (!lane->is_running) {
+            work_lane_ready(pool, lane);
+            work_thread_maybe(pool);
+            pthread_cond_signal(&pool->change);
+        }
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
+struct work_pool *work_pool_open(unsigned threads_max)
+{
+    struct work_pool *pool = MEM_NEW(struct work_pool);
+
+    must(threads_max >= 1 && threads_max <= WORK_THREADS_MAX);
+    pthread_mutex_init(&pool->lock, NULL);
+    pthread_cond_init(&pool->change, NULL);
+    list_init(&pool->ready);
+    pool->threads_max = threads_max;
+    return pool;
+}
+
+void work_pool_close(struct work_pool *pool)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->is_closing = true;
+    pthread_cond_broadcast(&pool->change);
+    pthread_mutex_unlock(&pool->lock);
+    for (unsigned i = 0; i < pool->thread_count; i++) {
+        pthread_join(pool->threads[i], NULL);
+    }
+    pthread_cond_destroy(&pool->change);
+    pthread_mutex_destroy(&pool->lock);
+    mem_free(pool);
+}
