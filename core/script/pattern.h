@@ -1,0 +1,16 @@
+/* pattern.h - Lua's patterns with an end: string.find and its kin, which look
+ * at the deadline while they search. Only for files of script/.
+ *
+ * Same language and results as Lua 5.4's own; a pattern may recurse 200 deep.
+ * Source: Lua 5.4 manual, 6.4.1. */
+#ifndef SCRIPT_PATTERN_H
+#define SCRIPT_PATTERN_H
+
+#include <lua.h>
+
+int pattern_find(lua_State *lua);
+int pattern_match(lua_State *lua);
+int pattern_gmatch(lua_State *lua);
+int pattern_gsub(lua_State *lua);
+
+#endif
