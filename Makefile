@@ -64,13 +64,13 @@ ROOMS := $(shell awk '/^[0-8] / { for (i = 2; i <= NF; i++) print $$i "=" below;
     for (i = 2; i <= NF; i++) below = below "," $$i }' core/FLOORS)
 FOLDERS := $(foreach r,$(ROOMS),$(firstword $(subst =, ,$(r))))
 below = $(subst $(comma), ,$(patsubst $(1)=%,%,$(filter $(1)=%,$(ROOMS))))
-object = $(patsubst core/%.c,$(OBJ)/%.o,$(patsubst build/%.c,$(OBJ)/%.o,$(1)))
+object = $(patsubst %.c,$(OBJ)/%.o,$(patsubst core/%,%,$(patsubst build/%,%,$(1))))
 tests = $(patsubst tests/%.c,$(OUT)/%,$(sort $(wildcard tests/$(1).c)))
 define FOLDER
 SRC_$(1) := $(sort $(wildcard core/$(1)/*.c)) $(GEN_$(1))
 $(OUT)/lib/$(1).a: $$(call object,$$(SRC_$(1)))
 $(call tests,unit/$(1)/*_test): $(patsubst %,$(OUT)/lib/%.a,test $(1) $(call below,$(1)))
-$$(call object,$$(SRC_$(1))) $(patsubst $(OUT)/%,$(OBJ)/tests/%.o,$(call tests,unit/$(1)/*)): \
+$$(call object,$$(SRC_$(1)) $(wildcard tests/unit/$(1)/*.c)): \
     | build/gen/base/errors.h $(if $(filter base run,$(1)),,$(LIST))
 endef
 $(foreach f,$(FOLDERS),$(eval $(call FOLDER,$(f))))
@@ -80,9 +80,10 @@ PROGRAMS := $(filter-out $(OUT)/lib/% $(OUT)/unit/% $(OUT)/sim/% %_shim,$(call t
 FUZZERS := $(filter $(OUT)/fuzz/%,$(PROGRAMS))
 SHIMS := $(addsuffix .so,$(call tests,*/*_shim))
 
+$(call object,core/main.c $(wildcard tests/*/*.c)): | build/gen/base/errors.h $(LIST)
 $(BIN): $(call object,core/main.c $(foreach f,$(FOLDERS),$(SRC_$(f))))
 	$(call link)
-$(OUT)/lib/test.a: $(patsubst tests/%.c,$(OBJ)/tests/%.o,$(wildcard tests/lib/*.c))
+$(OUT)/lib/test.a: $(call object,$(wildcard tests/lib/*.c))
 $(OUT)/lib/%.a:
 	@mkdir -p $(@D) && rm -f $@ && ar rcs $@ $^
 $(OBJ)/%.o: core/%.c
@@ -95,7 +96,7 @@ $(OUT)/unit/%: $(OBJ)/tests/unit/%.o
 	$(call link,-lcmocka)
 $(OUT)/%_shim.so: tests/%_shim.c
 	$(call say,ld $@) $(CC) $(CFLAGS:-fPIE=-fPIC) -shared -o $@ $< -ldl
-$(OUT)/simulator: $(patsubst tests/%.c,$(OBJ)/tests/%.o,$(wildcard tests/sim/*.c))
+$(OUT)/simulator: $(call object,$(wildcard tests/sim/*.c))
 $(PROGRAMS): $(OUT)/%: $(OBJ)/tests/%.o
 $(FUZZERS): LDFLAGS += -fsanitize=fuzzer
 $(OUT)/simulator $(PROGRAMS): $(OUT)/lib/test.a $(ARCHIVES)
