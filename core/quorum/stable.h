@@ -1,0 +1,71 @@
+/* stable.h - the two small files beside the entries.
+ *
+ * `term` - what this node promised: written before anything is said or stored
+ * under it.
+ *
+ *    0  4 "TQT1"      12  4 term   24  4 mark: term    36  4 CRC-32C of all
+ *    4  8 node id     16  8 vote   28  8 mark: index         before
+ *
+ * The mark is an entry that was on disk when the file was written: a log that
+ * ends below it, compared by term first, has lost what this node vouched for.
+ *
+ * `checkpoint` - up to where the machine is durable; below it the log may go.
+ *
+ *    0  4 "TQC1"      20  8 index of the last command at or below index
+ *    4  4 CRC-32C     28  8 index of the membership in force
+ *    8  8 index       36  4 its length, and its bytes (voters_core.h)
+ *   16  4 term           4 count of runs, each: 8 first index, 4 term
+ *
+ * The CRC covers all from 8 on. The runs are the terms of the entries that the
+ * log had from its first on, so that a start need not read them.
+ *
+ * Numbers are big-endian; both files are replaced whole. */
+#ifndef QUORUM_STABLE_H
+#define QUORUM_STABLE_H
+
+#include "base/arena.h"
+#include "run/file.h"
+
+struct stable_term {
+    uint64_t id;
+    int32_t term;
+    uint64_t vote; /* 0: none in this term */
+    int32_t mark_term;
+    uint64_t mark_index;
+};
+
+/* Entries from first on, up to the next run, have this term. */
+struct stable_run {
+    uint64_t first;
+    int32_t term;
+};
+
+struct stable_checkpoint {
+    uint64_t index;
+    int32_t term;
+    uint64_t command_index;
+    uint64_t voters_index;
+    struct str voters;
+    struct stable_run *runs;
+    uint32_t run_count;
+};
+
+/* Durable on return. Errors: ERR_DISK, ERR_FULL. */
+MUST_USE enum err stable_keep_term(struct disk *disk, const char *folder,
+                                   const struct stable_term *term,
+                                   struct why *why);
+MUST_USE enum err stable_keep_checkpoint(struct disk *disk, const char *folder,
+                                         const struct stable_checkpoint *c,
+                                         struct why *why);
+
+/* Errors: ERR_NOT_FOUND (a first start, or none was taken), ERR_DAMAGED,
+ *         ERR_DISK. */
+MUST_USE enum err stable_load_term(struct disk *disk, const char *folder,
+                                   struct stable_term *out, struct why *why);
+/* What out points to is the arena's. */
+MUST_USE enum err stable_load_checkpoint(struct disk *disk, const char *folder,
+                                         struct arena *arena,
+                                         struct stable_checkpoint *out,
+                                         struct why *why);
+
+#endif

@@ -1,0 +1,811 @@
+/* storage.c - see storage.h.
+ *
+ * An append is built into batches, one for each run of entries of a term, and
+ * put behind the queue of what the disk has to do. A batch is on disk when the
+ * log's flushed end has passed it; then persisted() is told the highest index
+ * that is durable *and* still in the log as it was written: what was cut in
+ * the meantime counts for nothing (consensus guard G10).
+ *
+ * A cut waits in the same queue until everything before it has come to rest,
+ * is made durable, and only then what follows is appended: after a crash the
+ * log may be shorter, but never has an old end behind a new entry. Before it,
+ * the mark in the file `term` is lowered: this loss is a lawful one.
+ *
+ * Invariants: (1) the queue, carried out, makes the disk's log equal to the
+ * tail; (2) the mark is on disk in the log, at every moment. */
+#include "quorum/storage.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+#include "log/log.h"
+
+enum {
+    STORAGE_SCAN_BYTES = 1048576,
+    /* A batch of entries: far below a segment, and an int32. */
+    STORAGE_BATCH_BYTES_MAX = 4 * 1048576,
+};
+
+struct storage {
+    struct env *env;
+    struct storage_options options;
+    char *folder;
+    struct log *log;
+    struct stable_term kept;
+    bool is_new;
+    struct arena checkpoint_arena;
+    struct stable_checkpoint checkpoint;
+    struct tail tail;
+    uint64_t applied;
+    uint64_t last_command;
+    uint64_t durable; /* on disk, and not cut */
+    struct list queue; /* of struct storage_job: first those under way */
+    uint32_t under_way;
+    struct env_task pump;
+    bool broken;
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* A batch to append, or (block == NULL) a cut. */
+struct storage_job {
+    struct storage *storage;
+    struct list node;
+    bool started;
+    uint64_t first; /* or: the cut */
+    uint32_t count;
+    int32_t term;
+    struct tail_block *block;
+    struct log_append append;
+    struct waiter waiter;
+};
+
+static void storage_fail(struct storage *storage, const struct why *why)
+{
+    if (!storage->broken) {
+        storage->broken = true;
+        storage->options.failed(storage->options.arg, why);
+    }
+}
+
+static void storage_log_failed(void *arg, const struct why *why)
+{
+    storage_fail(arg, why);
+}
+
+static void storage_pump_run(struct env_task *task);
+static void storage_abandon(struct storage *storage);
+
+static void storage_free(struct storage *storage)
+{
+    while (!list_is_empty(&storage->queue)) {
+        struct storage_job *job = container_of(list_pop(&storage->queue),
+                                               struct storage_job, node);
+
+        if (job->block != NULL) {
+            watch_cancel(&job->waiter);
+            tail_block_unref(job->block);
+        }
+        mem_free(job);
+    }
+    tail_fini(&storage->tail);
+    arena_reset(&storage->checkpoint_arena);
+    mem_free(storage->folder);
+    mem_free(storage);
+}
+
+static enum err storage_load_small(struct storage *storage, struct why *why)
+{
+    struct disk *disk = storage->env->disk;
+    enum err err = stable_load_term(disk, storage->folder, &storage->kept, why);
+
+    if (err == ERR_NOT_FOUND) {
+        storage->is_new = true;
+        storage->kept.id = storage->options.id;
+        err = ERR_NONE;
+    }
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (storage->kept.id != storage->options.id) {
+        return why_set(why, ERR_INVALID,
+                       "\"%s\" belongs to node %llu, this is node %llu",
+                       storage->folder, (unsigned long long)storage->kept.id,
+                       (unsigned long long)storage->options.id);
+    }
+    err = stable_load_checkpoint(disk, storage->folder,
+                                 &storage->checkpoint_arena,
+                                 &storage->checkpoint, why);
+    if (err == ERR_NONE && storage->is_new) {
+        err = why_set(why, ERR_DAMAGED,
+                      "\"%s\" has a checkpoint, but its term is missing",
+                      storage->folder);
+    }
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
+static enum err storage_open_log(struct storage *storage, struct why *why)
+{
+    char *folder = mem_printf("%s/log", storage->folder);
+    struct log_recovery report;
+    struct log_options options = {
+        .folder = folder,
+        .topic = STR_LIT("quorum"),
+        .start_offset = 1,
+        .config =
+            {
+                .segment_bytes = storage->options.segment_bytes,
+                .segment_ms = INT64_MAX,
+                .segment_index_bytes = 65536,
+                .index_interval_bytes = 4096,
+                .retention_ms = -1,
+                .retention_bytes = -1,
+                .flush_messages = INT64_MAX,
+                .flush_ms = INT64_MAX,
+                .flush_commit = true,
+            },
+        .clean = storage->options.clean,
+        .failed = storage_log_failed,
+        .failed_arg = storage,
+    };
+    enum err err =
+        log_open(storage->env, &options, &storage->log, &report, why);
+
+    mem_free(folder);
+    if (err != ERR_NONE) {
+        return err;
+    }
+    if (report.damaged_offset >= 0) {
+        return why_set(why, ERR_DAMAGED,
+                       "entry %lld is damaged: file \"%s\", position %llu",
+                       (long long)report.damaged_offset, report.damaged_file,
+                       (unsigned long long)report.damaged_position);
+    }
+    if (report.end_offset < report.start_offset || report.start_offset < 1) {
+        return why_set(why, ERR_DAMAGED, "the log of entries has no start");
+    }
+    log_set_visible_end(storage->log, report.end_offset);
+    tail_init(&storage->tail, (uint64_t)report.start_offset);
+    storage->durable = (uint64_t)report.end_offset - 1;
+    return ERR_NONE;
+}
+
+/* A batch that was read. Payloads are kept of what the machine has not. */
+static enum err storage_take_run(struct storage *storage,
+                                 const struct entry_run *run,
+                                 struct tail_block *block, struct why *why)
+{
+    struct tail *tail = &storage->tail;
+
+    for (uint32_t i = 0; i < run->count; i++) {
+        const struct entry *entry = &run->entries[i];
+        uint64_t index = run->first + i;
+        int32_t before = storage_term_of(storage, tail->last);
+
+        if (index <= tail->last) {
+            continue;
+        }
+        if (index != tail->last + 1 || entry->term < before) {
+            return why_set(why, ERR_DAMAGED,
+                           "entry %llu of term %d follows entry %llu of term "
+                           "%d",
+                           (unsigned long long)index, (int)entry->term,
+                           (unsigned long long)tail->last, (int)before);
+        }
+        tail_put(tail, entry, index > storage->applied ? block : NULL);
+    }
+    return ERR_NONE;
+}
+
+/* Reads the batches from the one with the next entry on, as many as one range
+ * of the log has. */
+static enum err storage_scan_range(struct storage *storage,
+                                   struct tail_block *block,
+                                   struct arena *scratch, struct why *why)
+{
+    struct log_range range;
+    struct str bytes;
+    enum err err;
+    uint64_t before = storage->tail.last;
+    void *into;
+
+    err = log_read(storage->log, (int64_t)before + 1, STORAGE_SCAN_BYTES, true,
+                   &range);
+    if (err != ERR_NONE || range.bytes == 0) {
+        return why_set(why, err == ERR_NONE ? ERR_DAMAGED : err,
+                       "could not read entry %llu",
+                       (unsigned long long)(before + 1));
+    }
+    into = arena_raw(&block->arena, range.bytes);
+    err = log_range_read(&range, into, why);
+    log_range_unpin(&range);
+    bytes = str_sub(into, range.bytes);
+    while (err == ERR_NONE && bytes.len > 0) {
+        struct entry_run run;
+        size_t took = 0;
+
+        err = entry_batch_parse(bytes, scratch, &run, &took, why);
+        if (err == ERR_TORN && storage->tail.last > before) {
+            return ERR_NONE; /* the range ends inside of a batch */
+        }
+        if (err == ERR_NONE) {
+            err = storage_take_run(storage, &run, block, why);
+        }
+        bytes = str_sub(bytes.ptr + took, bytes.len - took);
+    }
+    if (err == ERR_TORN || (err == ERR_NONE && storage->tail.last == before)) {
+        return why_set(why, ERR_DAMAGED, "entry %llu cannot be read",
+                       (unsigned long long)(before + 1));
+    }
+    return err;
+}
+
+static enum err storage_scan(struct storage *storage, uint64_t last,
+                             struct why *why)
+{
+    struct arena scratch = {0};
+    enum err err = ERR_NONE;
+
+    while (err == ERR_NONE && storage->tail.last < last) {
+        struct tail_block *block = tail_block_new();
+
+        err = storage_scan_range(storage, block, &scratch, why);
+        tail_block_unref(block);
+        arena_reset(&scratch);
+    }
+    return err;
+}
+
+/* What the terms of the log are, up to the checkpoint or the machine, whichever
+ * is lower: known without reading. The rest is read. */
+static enum err storage_load_entries(struct storage *storage, struct why *why)
+{
+    const struct stable_checkpoint *c = &storage->checkpoint;
+    struct tail *tail = &storage->tail;
+    uint64_t last = storage->durable;
+    uint64_t machine = storage->options.machine_applied;
+    uint64_t known;
+    uint32_t runs = c->run_count;
+
+    storage->last_command = machine;
+    storage->applied =
+        machine >= c->command_index ? MAX(machine, c->index) : machine;
+    known = MIN(storage->applied, c->index);
+    if (storage->applied > last) {
+        return why_set(why, ERR_DAMAGED,
+                       "the log of entries ends at %llu, but %llu was applied: "
+                       "this node has lost what it vouched for",
+                       (unsigned long long)last,
+                       (unsigned long long)storage->applied);
+    }
+    if (known + 1 < tail->first) {
+        return why_set(why, ERR_DAMAGED,
+                       "the log of entries begins at %llu, but the machine is "
+                       "at %llu: it was put back to an older state",
+                       (unsigned long long)tail->first,
+                       (unsigned long long)known);
+    }
+    while (runs > 0 && c->runs[runs - 1].first > known) {
+        runs--;
+    }
+    if (known >= tail->first) {
+        if (runs == 0 || c->runs[0].first > tail->first) {
+            return why_set(why, ERR_DAMAGED,
+                           "the checkpoint does not know the terms of the log");
+        }
+        tail_put_runs(tail, c->runs, runs, known);
+    }
+    return storage_scan(storage, last, why);
+}
+
+/* Whether the log is one that this node may vote with. */
+static enum err storage_vouch(const struct storage *storage, struct why *why)
+{
+    const struct stable_term *kept = &storage->kept;
+    const struct stable_checkpoint *c = &storage->checkpoint;
+    const struct tail *tail = &storage->tail;
+    int32_t last_term = storage_term_of(storage, tail->last);
+
+    if (last_term < kept->mark_term || (last_term == kept->mark_term &&
+                                        tail->last < kept->mark_index)) {
+        return why_set(why, ERR_DAMAGED,
+                       "the log of entries ends at %llu of term %d, but %llu "
+                       "of term %d was on disk: this node must not vote; let "
+                       "it join again under a new id",
+                       (unsigned long long)tail->last, (int)last_term,
+                       (unsigned long long)kept->mark_index,
+                       (int)kept->mark_term);
+    }
+    if (kept->term < last_term) {
+        return why_set(why, ERR_DAMAGED,
+                       "the log of entries has term %d, the file \"term\" of "
+                       "\"%s\" only %d",
+                       (int)last_term, storage->folder, (int)kept->term);
+    }
+    if (c->index == 0 && tail->last > 0 &&
+        (tail->change_count == 0 || tail->changes[0].index != 1)) {
+        return why_set(why, ERR_DAMAGED,
+                       "the log of entries does not begin with the voters");
+    }
+    return ERR_NONE;
+}
+
+enum err storage_open(struct env *env, const struct storage_options *options,
+                      struct storage **out, struct why *why)
+{
+    struct storage *storage = MEM_NEW(struct storage);
+    enum err err;
+
+    storage->env = env;
+    storage->options = *options;
+    storage->folder = mem_dupz(options->folder);
+    storage->pump.run = storage_pump_run;
+    list_init(&storage->queue);
+    tail_init(&storage->tail, 1);
+    err = disk_make_folder(env->disk, storage->folder, why);
+    if (err == ERR_NONE) {
+        err = storage_load_small(storage, why);
+    }
+    if (err == ERR_NONE) {
+        err = storage_open_log(storage, why);
+    }
+    if (err == ERR_NONE) {
+        err = storage_load_entries(storage, why);
+    }
+    if (err == ERR_NONE) {
+        tail_forget_changes(&storage->tail, storage->checkpoint.index);
+        err = storage_vouch(storage, why);
+    }
+    if (err != ERR_NONE) {
+        storage->broken = true;
+        storage_abandon(storage);
+        return err;
+    }
+    *out = storage;
+    return ERR_NONE;
+}
+
+const struct tail *storage_tail(const struct storage *storage)
+{
+    return &storage->tail;
+}
+
+const struct stable_checkpoint *
+storage_checkpoint(const struct storage *storage)
+{
+    return &storage->checkpoint;
+}
+
+int32_t storage_term(const struct storage *storage)
+{
+    return storage->kept.term;
+}
+
+uint64_t storage_vote(const struct storage *storage)
+{
+    return storage->kept.vote;
+}
+
+bool storage_is_new(const struct storage *storage)
+{
+    return storage->tail.last == 0 && storage->checkpoint.index == 0;
+}
+
+uint64_t storage_applied(const struct storage *storage)
+{
+    return storage->applied;
+}
+
+uint64_t storage_last_command(const struct storage *storage)
+{
+    return storage->last_command;
+}
+
+int32_t storage_term_of(const struct storage *storage, uint64_t index)
+{
+    int32_t term = tail_term_of(&storage->tail, index);
+
+    if (term == 0 && index > 0 && index == storage->checkpoint.index) {
+        return storage->checkpoint.term;
+    }
+    return term;
+}
+
+bool storage_is_quiet(const struct storage *storage)
+{
+    return list_is_empty(&storage->queue);
+}
+
+uint64_t storage_free_bytes(const struct storage *storage)
+{
+    return disk_free_bytes(storage->env->disk, storage->folder);
+}
+
+/* The mark is the end of what is known to be on disk; what a cut that waits
+ * will take is not counted (invariant 2). */
+enum err storage_keep_term(struct storage *storage, int32_t term, uint64_t vote,
+                           struct why *why)
+{
+    struct stable_term next = storage->kept;
+    enum err err;
+
+    must(term >= storage->kept.term);
+    next.term = term;
+    next.vote = vote;
+    next.mark_index = storage->durable;
+    next.mark_term = storage_term_of(storage, storage->durable);
+    err = stable_keep_term(storage->env->disk, storage->folder, &next, why);
+    if (err == ERR_NONE) {
+        storage->kept = next;
+        storage->is_new = false;
+    }
+    return err;
+}
+
+/* Gives the highest index of the job that is still in the log as it was
+ * written; 0 when nothing of it is. */
+static uint64_t storage_job_left(const struct storage *storage,
+                                 const struct storage_job *job)
+{
+    uint64_t index = MIN(job->first + job->count - 1, storage->tail.last);
+
+    while (index >= job->first &&
+           tail_term_of(&storage->tail, index) != job->term) {
+        index--;
+    }
+    return index >= job->first ? index : 0;
+}
+
+static void storage_job_end(struct storage_job *job)
+{
+    struct storage *storage = job->storage;
+
+    list_remove(&job->node);
+    if (job->block != NULL) {
+        tail_block_unref(job->block);
+    }
+    mem_free(job);
+    if (!list_is_empty(&storage->queue) || storage->closed != NULL) {
+        env_soon(storage->env, &storage->pump);
+    }
+}
+
+/* The flushed end has passed the batch. */
+static void storage_job_flushed(struct waiter *waiter)
+{
+    struct storage_job *job = container_of(waiter, struct storage_job, waiter);
+    struct storage *storage = job->storage;
+    uint64_t index;
+
+    if (storage->broken ||
+        log_flushed_end(storage->log) < job->waiter.at_least) {
+        return; /* woken because the log goes away */
+    }
+    storage->under_way--;
+    index = storage_job_left(storage, job);
+    storage_job_end(job);
+    log_set_visible_end(storage->log, log_flushed_end(storage->log));
+    if (index > storage->durable) {
+        storage->durable = index;
+        storage->options.persisted(storage->options.arg, index);
+    }
+}
+
+static void storage_job_written(struct log_append *append, enum err err)
+{
+    struct storage_job *job = container_of(append, struct storage_job, append);
+    struct storage *storage = job->storage;
+    struct why why;
+
+    if (err != ERR_NONE) {
+        (void)why_set(&why, err, "could not store entry %llu: %s",
+                      (unsigned long long)job->first, err_text(err));
+        storage_fail(storage, &why);
+        return;
+    }
+    must(append->base_offset == (int64_t)job->first);
+    job->waiter.wake = storage_job_flushed;
+    if (!watch_wait(log_flushed_watch(storage->log), &job->waiter,
+                    append->last_offset + 1)) {
+        storage_job_flushed(&job->waiter);
+    }
+}
+
+static void storage_job_append(struct storage_job *job)
+{
+    job->started = true;
+    job->storage->under_way++;
+    job->append.done = storage_job_written;
+    log_append(job->storage->log, &job->append);
+}
+
+/* Everything before it has come to rest: nothing is under way. */
+static void storage_job_cut(struct storage_job *job)
+{
+    struct storage *storage = job->storage;
+    struct why why;
+    enum err err = ERR_NONE;
+
+    if (storage->kept.mark_index >= job->first) {
+        struct stable_term next = storage->kept;
+
+        next.mark_index = job->first - 1;
+        next.mark_term = job->term;
+        err = stable_keep_term(storage->env->disk, storage->folder, &next,
+                               &why);
+        storage->kept = next;
+    }
+    if (err == ERR_NONE) {
+        err = log_truncate(storage->log, (int64_t)job->first, &why);
+    }
+    if (err != ERR_NONE) {
+        storage_fail(storage, &why);
+        return;
+    }
+    storage_job_end(job);
+}
+
+static void storage_pump(struct storage *storage)
+{
+    list_each_safe(node, &storage->queue)
+    {
+        struct storage_job *job = container_of(node, struct storage_job, node);
+
+        if (storage->broken || (job->block == NULL && storage->under_way > 0)) {
+            return;
+        }
+        if (job->block == NULL) {
+            storage_job_cut(job);
+        } else if (!job->started) {
+            storage_job_append(job);
+        }
+    }
+}
+
+static struct storage_job *storage_job_new(struct storage *storage,
+                                           uint64_t first)
+{
+    struct storage_job *job = MEM_NEW(struct storage_job);
+
+    job->storage = storage;
+    job->first = first;
+    list_init(&job->waiter.node);
+    list_push(&storage->queue, &job->node);
+    return job;
+}
+
+static void storage_cut(struct storage *storage, uint64_t index)
+{
+    struct storage_job *job = storage_job_new(storage, index);
+
+    must(index > storage->checkpoint.index && index >= storage->tail.first);
+    job->term = storage_term_of(storage, index - 1);
+    tail_cut(&storage->tail, index);
+    storage->durable = MIN(storage->durable, index - 1);
+}
+
+/* One batch of entries of one term. */
+static void storage_append_run(struct storage *storage,
+                               const struct entry *entries, uint32_t count)
+{
+    struct storage_job *job =
+        storage_job_new(storage, storage->tail.last + 1);
+    struct entry_run run = {.first = job->first, .count = count};
+    struct str batch;
+    struct arena scratch = {0};
+
+    job->block = tail_block_new();
+    job->count = count;
+    job->term = entries[0].term;
+    run.entries = arena_array(&scratch, count, sizeof(*entries));
+    memcpy(run.entries, entries, count * sizeof(*entries));
+    must(entry_batch_build(&run, env_wall_ms(storage->env), &job->block->arena,
+                           &batch) == ERR_NONE);
+    for (uint32_t i = 0; i < count; i++) {
+        tail_put(&storage->tail, &run.entries[i], job->block);
+    }
+    arena_reset(&scratch);
+    /* In the block's arena, which is ours: base offset and epoch are written
+     * into it. */
+    job->append.batch = (uint8_t *)(uintptr_t)batch.ptr;
+    job->append.bytes = (uint32_t)batch.len;
+    job->append.leader_epoch = job->term;
+}
+
+void storage_append(struct storage *storage, uint64_t first,
+                    const struct entry *entries, uint32_t count)
+{
+    size_t bytes_max = MIN((size_t)storage->options.segment_bytes,
+                           (size_t)STORAGE_BATCH_BYTES_MAX);
+    uint32_t at = 0;
+
+    must(count > 0 && first <= storage->tail.last + 1);
+    if (first <= storage->tail.last) {
+        storage_cut(storage, first);
+    }
+    while (at < count) {
+        size_t bytes = ENTRY_BATCH_BYTES + ENTRY_BYTES + entries[at].payload.len;
+        uint32_t end = at + 1;
+
+        while (end < count && entries[end].term == entries[at].term &&
+               bytes + ENTRY_BYTES + entries[end].payload.len <= bytes_max) {
+            bytes += ENTRY_BYTES + entries[end++].payload.len;
+        }
+        storage_append_run(storage, entries + at, end - at);
+        at = end;
+    }
+    storage_pump(storage);
+}
+
+/* Entries of one range of the log, from first on. */
+static enum err storage_read_range(struct storage *storage, uint64_t first,
+                                   uint32_t count, size_t bytes_max,
+                                   struct arena *arena, struct entry *out,
+                                   uint32_t *got, struct why *why)
+{
+    struct log_range range;
+    struct str bytes;
+    size_t payload = 0;
+    void *into;
+    enum err err = log_read(storage->log, (int64_t)first,
+                            (uint32_t)MIN(bytes_max, STORAGE_SCAN_BYTES), true,
+                            &range);
+
+    if (err != ERR_NONE || range.bytes == 0) {
+        return why_set(why, err == ERR_NONE ? ERR_NOT_FOUND : err,
+                       "could not read entry %llu", (unsigned long long)first);
+    }
+    into = arena_raw(arena, range.bytes);
+    err = log_range_read(&range, into, why);
+    log_range_unpin(&range);
+    bytes = str_sub(into, range.bytes);
+    while (err == ERR_NONE && bytes.len > 0) {
+        struct entry_run run;
+        size_t took = 0;
+
+        err = entry_batch_parse(bytes, arena, &run, &took, why);
+        if (err == ERR_TORN && *got > 0) {
+            return ERR_NONE;
+        }
+        for (uint32_t i = 0; err == ERR_NONE && i < run.count; i++) {
+            if (run.first + i != first + *got) {
+                continue;
+            }
+            payload += run.entries[i].payload.len;
+            if (*got == count || (*got > 0 && payload > bytes_max)) {
+                return ERR_NONE;
+            }
+            out[(*got)++] = run.entries[i];
+        }
+        bytes = str_sub(bytes.ptr + took, bytes.len - took);
+    }
+    return err == ERR_NONE && *got == 0 ? ERR_DAMAGED : err;
+}
+
+enum err storage_read(struct storage *storage, uint64_t first, uint32_t count,
+                      size_t bytes_max, struct arena *arena, struct entry *out,
+                      uint32_t *got, struct why *why)
+{
+    const struct tail *tail = &storage->tail;
+    size_t bytes = 0;
+
+    *got = 0;
+    if (first < tail->first || first > tail->last || count == 0) {
+        return why_set(why, ERR_NOT_FOUND, "entry %llu is not in the log",
+                       (unsigned long long)first);
+    }
+    if (first < tail->cached) {
+        count = (uint32_t)MIN(count, tail->cached - first);
+        return storage_read_range(storage, first, count, bytes_max, arena, out,
+                                  got, why);
+    }
+    while (*got < count && tail_find(tail, first + *got, &out[*got])) {
+        bytes += out[*got].payload.len;
+        if (*got > 0 && bytes > bytes_max) {
+            break;
+        }
+        (*got)++;
+    }
+    return ERR_NONE;
+}
+
+void storage_forget(struct storage *storage, uint64_t index,
+                    uint64_t keep_bytes)
+{
+    tail_forget(&storage->tail, MIN(index, storage->durable), keep_bytes);
+}
+
+enum err storage_keep_checkpoint(struct storage *storage, uint64_t index,
+                                 uint64_t command_index, uint64_t voters_index,
+                                 struct str voters, struct why *why)
+{
+    struct arena arena = {0};
+    struct stable_checkpoint next = {
+        .index = index,
+        .term = storage_term_of(storage, index),
+        .command_index = command_index,
+        .voters_index = voters_index,
+        .voters = arena_str(&arena, voters),
+        .runs = arena_array(&arena, storage->tail.run_count,
+                            sizeof(struct stable_run)),
+    };
+    enum err err;
+
+    must(index <= storage->durable && next.term > 0);
+    for (uint32_t i = 0; i < storage->tail.run_count &&
+                         storage->tail.runs[i].first <= index;
+         i++) {
+        next.runs[next.run_count++] = storage->tail.runs[i];
+    }
+    err = stable_keep_checkpoint(storage->env->disk, storage->folder, &next,
+                                 why);
+    if (err != ERR_NONE) {
+        arena_reset(&arena);
+        return err;
+    }
+    arena_reset(&storage->checkpoint_arena);
+    storage->checkpoint_arena = arena;
+    storage->checkpoint = next;
+    tail_forget_changes(&storage->tail, index);
+    return ERR_NONE;
+}
+
+enum err storage_cut_head(struct storage *storage, uint64_t first,
+                          struct why *why)
+{
+    must(first <= storage->checkpoint.index + 1);
+    if (first <= storage->tail.first) {
+        return ERR_NONE;
+    }
+    tail_cut_head(&storage->tail, first);
+    return log_raise_start(storage->log, (int64_t)first, why);
+}
+
+static void storage_log_closed(void *arg)
+{
+    struct storage *storage = arg;
+    void (*done)(void *arg) = storage->closed;
+    void *done_arg = storage->closed_arg;
+
+    storage_free(storage);
+    if (done != NULL) {
+        done(done_arg);
+    }
+}
+
+/* Gives up the log, or what was never opened. */
+static void storage_abandon(struct storage *storage)
+{
+    if (storage->log != NULL) {
+        log_close(storage->log, storage_log_closed, storage);
+    } else {
+        storage_log_closed(storage);
+    }
+}
+
+/* The end of a turn: what had to wait for others, and the end of all. */
+static void storage_pump_run(struct env_task *task)
+{
+    struct storage *storage = container_of(task, struct storage, pump);
+    struct why why;
+
+    storage_pump(storage);
+    if (storage->closed == NULL ||
+        (!storage->broken && !storage_is_quiet(storage))) {
+        return;
+    }
+    if (!storage->broken && storage->durable > storage->kept.mark_index &&
+        storage_keep_term(storage, storage->kept.term, storage->kept.vote,
+                          &why) != ERR_NONE) {
+        trace(TRACE_WARN, "quorum: the mark stays at %llu: %s",
+              (unsigned long long)storage->kept.mark_index, why.text);
+    }
+    storage_abandon(storage);
+}
+
+void storage_close(struct storage *storage, void (*done)(void *arg), void *arg)
+{
+    must(storage->closed == NULL && done != NULL);
+    storage->closed = done;
+    storage->closed_arg = arg;
+    env_soon(storage->env, &storage->pump);
+}
