@@ -5,8 +5,7 @@
 # else.  SAN=address,undefined and SAN=thread build below build/<san>/.
 
 .DEFAULT_GOAL := all
-.DELETE_ON_ERROR:
-.SECONDARY:
+.DELETE_ON_ERROR .SECONDARY:
 MAKEFLAGS += -rR --no-print-directory $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 CC := gcc
 SAN :=
