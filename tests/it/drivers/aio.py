@@ -32,8 +32,9 @@ async def run_produce(bootstrap, topic, options):
                                        headers=headers)
                    for partition, key, value, headers in lines.records_in()]
         for future in futures:
+            # With acks=0 there is nothing to tell.
             meta = await future
-            lines.say(meta.partition, meta.offset)
+            lines.say(meta and meta.partition, meta and meta.offset)
     finally:
         await producer.stop()
 

@@ -23,6 +23,9 @@ def version():
 
 
 def produce(bootstrap, topic, options):
+    if kafka.__version__.startswith("2."):
+        # It has no idempotence.
+        options.pop("idempotent", None)
     producer = kafka.KafkaProducer(
         bootstrap_servers=bootstrap,
         **set_up(options, {

@@ -8,6 +8,10 @@ const load = createRequire(
 const {
   Kafka, CompressionTypes, CompressionCodecs, logLevel
 } = load('kafkajs')
+// The compiled part of lz4 is not built here: what it gives browsers does.
+load('lz4/lib/utils-js.js')
+load.cache[load.resolve('lz4/lib/utils.js')] =
+  load.cache[load.resolve('lz4/lib/utils-js.js')]
 const SnappyCodec = load('kafkajs-snappy')
 const LZ4Codec = load('kafkajs-lz4')
 const lines = require('./lines.js')

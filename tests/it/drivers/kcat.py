@@ -86,7 +86,7 @@ def consume(bootstrap, topic, count, options):
 
 def group(bootstrap, topic, group, options):
     state = lines.Group(options)
-    args = ["kcat", "-b", bootstrap, "-f", FORMAT, "-X",
+    args = ["kcat", "-u", "-b", bootstrap, "-f", FORMAT, "-X",
             "auto.offset.reset=earliest", *settings(options)]
     if "count" in options:
         args += ["-c", options["count"]]

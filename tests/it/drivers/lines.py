@@ -25,7 +25,7 @@ def unpack_headers(field):
 
 
 def say(*fields):
-    print(*fields, sep="\t", flush=True)
+    print(*("-" if f is None else f for f in fields), sep="\t", flush=True)
 
 
 def records_in():

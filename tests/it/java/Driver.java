@@ -12,6 +12,8 @@ import java.util.Map;
 import java.util.Properties;
 import java.util.TreeSet;
 import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicBoolean;
+import java.util.concurrent.atomic.AtomicInteger;
 import java.util.stream.Collectors;
 import org.apache.kafka.clients.admin.Admin;
 import org.apache.kafka.clients.admin.NewTopic;
@@ -115,7 +117,7 @@ public final class Driver {
         List<Header> headers = new ArrayList<>();
         for (String header : fields[3].split(",")) {
             if (!header.isEmpty()) {
-                String[] pair = header.split(":");
+                String[] pair = header.split(":", -1);
                 headers.add(new RecordHeader(
                     new String(unpack(pair[0]), StandardCharsets.UTF_8),
                     unpack(pair[1])));
@@ -196,18 +198,20 @@ public final class Driver {
         long left = Long.parseLong(
             options.getOrDefault("count", String.valueOf(Long.MAX_VALUE)));
         Thread self = Thread.currentThread();
-        boolean[] ended = {false};
+        AtomicBoolean ended = new AtomicBoolean();
+        AtomicInteger status = new AtomicInteger(1);
         Runtime.getRuntime().addShutdownHook(new Thread(() -> {
-            ended[0] = true;
+            ended.set(true);
             try {
                 self.join();
+                Runtime.getRuntime().halt(status.get());
             } catch (InterruptedException e) {
                 Thread.currentThread().interrupt();
             }
         }));
         try (KafkaConsumer<byte[], byte[]> consumer = consumer(settings)) {
             consumer.subscribe(List.of(args.get(2)), new Assigned());
-            while (!ended[0] && left > 0) {
+            while (!ended.get() && left > 0) {
                 ConsumerRecords<byte[], byte[]> polled =
                     consumer.poll(Duration.ofMillis(100));
                 for (ConsumerRecord<byte[], byte[]> r : polled) {
@@ -219,6 +223,7 @@ public final class Driver {
                 }
             }
         }
+        status.set(0);
     }
 
     /** Whether what was read is committed: not when a rebalance came. */
