@@ -17,9 +17,9 @@
 
 enum fault_kind {
     FAULT_OPEN = 1 << 0,
-    FAULT_READ = 1 << 1, /* also size, list, times */
+    FAULT_READ = 1 << 1,  /* also size, list, times */
     FAULT_WRITE = 1 << 2, /* also truncate, allocate */
-    FAULT_SYNC = 1 << 3, /* files and folders */
+    FAULT_SYNC = 1 << 3,  /* files and folders */
     FAULT_NAMES = 1 << 4, /* rename, remove, make and remove folders */
     FAULT_ALL = (1 << 5) - 1,
 };
@@ -39,6 +39,9 @@ struct fault {
 void fault_init(struct fault *fault, struct disk *inner);
 /* Counts from anew; the at-th call fails. 0: none does. */
 void fault_arm(struct fault *fault, uint64_t at);
+/* No call fails any more; what was counted stays. For the check at the end of a
+ * scenario. */
+void fault_heal(struct fault *fault);
 /* Runs the scenario until no call of it was refused: each n once, then each n
  * for good, with err and with ERR_FULL, with whole and with torn writes. The
  * scenario makes its own start (an empty folder) and checks its own end. */

@@ -42,7 +42,8 @@ void simenv_run(struct simenv *sim, void (*fire)(void *arg), void *arg);
 
 /* The process dies: timers, jobs that have not run, ends of jobs that have,
  * fences and what was put off are dropped; their memory is the caller's again.
- * The env goes on, empty, for the node's next life. */
+ * The env goes on, empty, for the node's next life. Not from inside a callback
+ * of this node: put it as an event of the clock. */
 void simenv_crash(struct simenv *sim);
 /* Whether nothing of this node waits. */
 bool simenv_is_idle(const struct simenv *sim);
