@@ -106,8 +106,7 @@ static bool entry_parse(const struct record *record, int32_t place,
 }
 
 enum err entry_batch_parse(struct str bytes, struct arena *arena,
-                           struct entry_run *run, size_t *took,
-                           struct why *why)
+                           struct entry_run *run, size_t *took, struct why *why)
 {
     struct batch_header header;
     struct record_iter iter;
@@ -117,18 +116,17 @@ enum err entry_batch_parse(struct str bytes, struct arena *arena,
     if (err == ERR_TORN) {
         return err;
     }
-    if (err != ERR_NONE || header.base_offset < 1 ||
-        header.leader_epoch < 1 || header.record_count < 1 ||
-        header.attributes != 0 ||
+    if (err != ERR_NONE || header.base_offset < 1 || header.leader_epoch < 1 ||
+        header.record_count < 1 || header.attributes != 0 ||
         header.last_offset_delta != header.record_count - 1) {
         return why_set(why, ERR_DAMAGED, "a batch of entries is damaged");
     }
     *took = (size_t)header.bytes;
     run->first = (uint64_t)header.base_offset;
     run->count = (uint32_t)header.record_count;
-    record_iter_init(&iter, &header,
-                     str_sub(bytes.ptr + BATCH_HEADER_BYTES,
-                             *took - BATCH_HEADER_BYTES));
+    record_iter_init(
+        &iter, &header,
+        str_sub(bytes.ptr + BATCH_HEADER_BYTES, *took - BATCH_HEADER_BYTES));
     if (run->count > *took) {
         return why_set(why, ERR_DAMAGED, "a batch counts too many entries");
     }

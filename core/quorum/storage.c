@@ -37,7 +37,7 @@ struct storage {
     struct tail tail;
     uint64_t applied;
     uint64_t last_command;
-    uint64_t durable; /* on disk, and not cut */
+    uint64_t durable;  /* on disk, and not cut */
     struct list queue; /* of struct storage_job: first those under way */
     uint32_t under_way;
     struct env_task pump;
@@ -78,8 +78,8 @@ static void storage_abandon(struct storage *storage);
 static void storage_free(struct storage *storage)
 {
     while (!list_is_empty(&storage->queue)) {
-        struct storage_job *job = container_of(list_pop(&storage->queue),
-                                               struct storage_job, node);
+        struct storage_job *job =
+            container_of(list_pop(&storage->queue), struct storage_job, node);
 
         if (job->block != NULL) {
             watch_cancel(&job->waiter);
@@ -305,8 +305,8 @@ static enum err storage_vouch(const struct storage *storage, struct why *why)
     const struct tail *tail = &storage->tail;
     int32_t last_term = storage_term_of(storage, tail->last);
 
-    if (last_term < kept->mark_term || (last_term == kept->mark_term &&
-                                        tail->last < kept->mark_index)) {
+    if (last_term < kept->mark_term ||
+        (last_term == kept->mark_term && tail->last < kept->mark_index)) {
         return why_set(why, ERR_DAMAGED,
                        "the log of entries ends at %llu of term %d, but %llu "
                        "of term %d was on disk: this node must not vote; let "
@@ -420,6 +420,11 @@ uint64_t storage_free_bytes(const struct storage *storage)
     return disk_free_bytes(storage->env->disk, storage->folder);
 }
 
+uint64_t storage_log_bytes(const struct storage *storage)
+{
+    return log_bytes(storage->log);
+}
+
 /* The mark is the end of what is known to be on disk; what a cut that waits
  * will take is not counted (invariant 2). */
 enum err storage_keep_term(struct storage *storage, int32_t term, uint64_t vote,
@@ -530,8 +535,8 @@ static void storage_job_cut(struct storage_job *job)
 
         next.mark_index = job->first - 1;
         next.mark_term = job->term;
-        err = stable_keep_term(storage->env->disk, storage->folder, &next,
-                               &why);
+        err =
+            stable_keep_term(storage->env->disk, storage->folder, &next, &why);
         storage->kept = next;
     }
     if (err == ERR_NONE) {
@@ -587,8 +592,7 @@ static void storage_cut(struct storage *storage, uint64_t index)
 static void storage_append_run(struct storage *storage,
                                const struct entry *entries, uint32_t count)
 {
-    struct storage_job *job =
-        storage_job_new(storage, storage->tail.last + 1);
+    struct storage_job *job = storage_job_new(storage, storage->tail.last + 1);
     struct entry_run run = {.first = job->first, .count = count};
     struct str batch;
     struct arena scratch = {0};
@@ -623,7 +627,8 @@ void storage_append(struct storage *storage, uint64_t first,
         storage_cut(storage, first);
     }
     while (at < count) {
-        size_t bytes = ENTRY_BATCH_BYTES + ENTRY_BYTES + entries[at].payload.len;
+        size_t bytes =
+            ENTRY_BATCH_BYTES + ENTRY_BYTES + entries[at].payload.len;
         uint32_t end = at + 1;
 
         while (end < count && entries[end].term == entries[at].term &&
@@ -646,9 +651,9 @@ static enum err storage_read_range(struct storage *storage, uint64_t first,
     struct str bytes;
     size_t payload = 0;
     void *into;
-    enum err err = log_read(storage->log, (int64_t)first,
-                            (uint32_t)MIN(bytes_max, STORAGE_SCAN_BYTES), true,
-                            &range);
+    enum err err =
+        log_read(storage->log, (int64_t)first,
+                 (uint32_t)MIN(bytes_max, STORAGE_SCAN_BYTES), true, &range);
 
     if (err != ERR_NONE || range.bytes == 0) {
         return why_set(why, err == ERR_NONE ? ERR_NOT_FOUND : err,
@@ -731,13 +736,13 @@ enum err storage_keep_checkpoint(struct storage *storage, uint64_t index,
     enum err err;
 
     must(index <= storage->durable && next.term > 0);
-    for (uint32_t i = 0; i < storage->tail.run_count &&
-                         storage->tail.runs[i].first <= index;
+    for (uint32_t i = 0;
+         i < storage->tail.run_count && storage->tail.runs[i].first <= index;
          i++) {
         next.runs[next.run_count++] = storage->tail.runs[i];
     }
-    err = stable_keep_checkpoint(storage->env->disk, storage->folder, &next,
-                                 why);
+    err =
+        stable_keep_checkpoint(storage->env->disk, storage->folder, &next, why);
     if (err != ERR_NONE) {
         arena_reset(&arena);
         return err;

@@ -53,6 +53,8 @@ int32_t storage_term_of(const struct storage *storage, uint64_t index);
 /* Nothing is being written. */
 bool storage_is_quiet(const struct storage *storage);
 uint64_t storage_free_bytes(const struct storage *storage);
+/* Of all entries on disk, and what is around them. */
+uint64_t storage_log_bytes(const struct storage *storage);
 
 /* Durable on return. Errors: ERR_DISK, ERR_FULL: the node ends. */
 MUST_USE enum err storage_keep_term(struct storage *storage, int32_t term,

@@ -88,8 +88,8 @@ static void tail_put_run(struct tail *tail, uint64_t first, int32_t term)
     }
     if (tail->run_count == tail->run_capacity) {
         tail->run_capacity = MAX(8, tail->run_capacity * 2);
-        tail->runs = mem_realloc(tail->runs,
-                                 tail->run_capacity * sizeof(*tail->runs));
+        tail->runs =
+            mem_realloc(tail->runs, tail->run_capacity * sizeof(*tail->runs));
     }
     tail->runs[tail->run_count++] =
         (struct stable_run){.first = first, .term = term};
@@ -100,9 +100,8 @@ static void tail_put_change(struct tail *tail, uint64_t index,
 {
     if (tail->change_count == tail->change_capacity) {
         tail->change_capacity = MAX(2, tail->change_capacity * 2);
-        tail->changes =
-            mem_realloc(tail->changes,
-                        tail->change_capacity * sizeof(*tail->changes));
+        tail->changes = mem_realloc(tail->changes, tail->change_capacity *
+                                                       sizeof(*tail->changes));
     }
     tail->changes[tail->change_count++] = (struct tail_change){
         .index = index,

@@ -33,8 +33,8 @@ struct tail_change {
 struct tail_slot; /* an entry and its block */
 
 struct tail {
-    uint64_t first; /* of the log */
-    uint64_t last;  /* first - 1: empty */
+    uint64_t first;  /* of the log */
+    uint64_t last;   /* first - 1: empty */
     uint64_t cached; /* entries from here on have their payloads */
     uint64_t cached_bytes;
     struct tail_slot *slots; /* private from here on: a ring by index */

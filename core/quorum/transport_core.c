@@ -245,8 +245,7 @@ enum err transport_decode(struct str frame, struct arena *arena,
         !transport_has_frame((enum raft_message_type)at[1])) {
         return ERR_UNSUPPORTED;
     }
-    if (bytes_get_u32(at + TRANSPORT_CRC_AT) !=
-        transport_crc(at, frame.len)) {
+    if (bytes_get_u32(at + TRANSPORT_CRC_AT) != transport_crc(at, frame.len)) {
         return ERR_CORRUPT;
     }
     message->type = (enum raft_message_type)at[1];
