@@ -18,7 +18,7 @@
     KIND(CLUSTER_PUT, "cluster put", 2)                                        \
     KIND(BROKER_PUT, "brokers put", 5)                                         \
     KIND(LISTENERS_DELETE, "broker_listeners delete", 1)                       \
-    KIND(LISTENER_PUT, "broker_listeners put", 4)                              \
+    KIND(LISTENER_PUT, "broker_listeners put", 5)                              \
     KIND(TOPIC_PUT, "topics put", 5)                                           \
     KIND(TOPIC_DELETE, "topics delete", 1)                                     \
     KIND(CONFIG_PUT, "topic_configs put", 3)                                   \

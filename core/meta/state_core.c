@@ -135,6 +135,7 @@ static void state_broker_rows(const struct broker *broker, struct rows *rows)
     for (int32_t i = 0; i < broker->listeners_count; i++) {
         rows_add(rows, ROW_LISTENER_PUT);
         rows_i64(rows, broker->id);
+        rows_i64(rows, i);
         rows_text(rows, broker->listeners[i].name);
         rows_text(rows, broker->listeners[i].host);
         rows_i64(rows, broker->listeners[i].port);

@@ -33,10 +33,11 @@ create table brokers (
 
 create table broker_listeners (
     broker_id integer not null,
+    place integer not null,
     name text not null,
     host text not null,
     port integer not null,
-    primary key (broker_id, name)
+    primary key (broker_id, place)
 ) without rowid;
 
 create table topics (
