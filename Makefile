@@ -50,6 +50,9 @@ build/gen/wire.mk: scripts/wiregen.lua $(WIRE)
 	@mkdir -p build/gen/wire && lua5.4 scripts/wiregen.lua build/gen/wire $(WIRE)
 	@echo GEN_wire := build/gen/wire/*.c > $@
 GEN_base := build/gen/base/errors.c
+build/gen/meta/schema.c: scripts/embed.lua $(wildcard schema/meta/*.sql)
+	@mkdir -p $(@D) && lua5.4 $< schema_migrations meta/schema.h $@ $(filter %.sql,$^)
+GEN_meta := build/gen/meta/schema.c
 LIST := $(if $(wildcard scripts/wiregen.lua),build/gen/wire.mk)
 ifneq ($(filter-out help deps clean run test fmt tidy debian,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(RAFT)$(shell pkg-config --exists 'raft >= 0.22.1' 'raft < 0.23' 2>&1 || echo no),no)
