@@ -39,6 +39,19 @@ static size_t voters_parse_server(const uint8_t *at, size_t left,
     return 8 + address + 2;
 }
 
+/* The library takes neither an id nor an address twice. */
+static bool voters_has(const struct voters *voters,
+                       const struct voters_server *server)
+{
+    for (uint32_t i = 0; i < voters->count; i++) {
+        if (voters->servers[i].id == server->id ||
+            strcmp(voters->servers[i].address, server->address) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
 enum err voters_parse(struct str bytes, struct voters *out)
 {
     const uint8_t *at = (const uint8_t *)bytes.ptr;
@@ -59,7 +72,7 @@ enum err voters_parse(struct str bytes, struct voters *out)
         struct voters_server server;
         size_t took = voters_parse_server(at, left, &server);
 
-        if (took == 0 || voters_find(out, server.id) != NULL) {
+        if (took == 0 || voters_has(out, &server)) {
             return ERR_MALFORMED;
         }
         out->servers[out->count++] = server;

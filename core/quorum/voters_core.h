@@ -39,8 +39,8 @@ struct voters {
 
 /* Reads a membership. bytes: borrowed by out.
  * Errors: ERR_MALFORMED (anything that the layout above does not say, no
- *         server, more than VOTERS_MAX, an id twice or 0 or over INT64_MAX, an
- *         address that is too long, an unknown role). */
+ *         server, more than VOTERS_MAX, an id 0 or over INT64_MAX, an id or
+ *         an address twice, an address too long, an unknown role). */
 MUST_USE enum err voters_parse(struct str bytes, struct voters *out);
 
 /* Whether id is the only one that votes. */
