@@ -21,6 +21,7 @@ bool watch_wait(struct watch *watch, struct waiter *waiter, int64_t at_least)
     struct list *before = watch->waiters.prev;
 
     must(waiter->wake != NULL);
+    must(waiter->node.next == NULL || list_is_empty(&waiter->node));
     if (watch->value >= at_least) {
         return false;
     }

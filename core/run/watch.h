@@ -12,7 +12,8 @@ struct watch {
     int64_t value;
 };
 
-/* Caller's memory, in use until wake or watch_cancel(). */
+/* Caller's memory, in use until wake or watch_cancel(). Zero with wake set is
+ * valid. */
 struct waiter {
     void (*wake)(struct waiter *waiter);
     int64_t at_least;
@@ -20,7 +21,8 @@ struct waiter {
 };
 
 void watch_init(struct watch *watch, int64_t value);
-/* False, and nothing queued, when the value is there already. */
+/* False, and nothing queued, when the value is there already. waiter: one that
+ * waits for nothing now. */
 MUST_USE bool watch_wait(struct watch *watch, struct waiter *waiter,
                          int64_t at_least);
 /* A waiter that woke up already is accepted. */
