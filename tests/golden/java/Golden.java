@@ -3,8 +3,9 @@
 //   java Golden DIR
 //
 // One file per message: lines of version, case, bytes in hex and the values in
-// JSON, separated by tabs. By reflection over the schemas, so that no field of
-// no version can be forgotten. The cases of each version:
+// JSON, separated by tabs. Every request of a broker's listener, in all versions
+// that are not marked unstable, by reflection over the schemas, so that no field
+// of no version can be forgotten. The cases of each version:
 //
 //   default        the message as it is created
 //   empty          every field set, arrays without elements
@@ -50,9 +51,6 @@ import org.apache.kafka.common.record.internal.SimpleRecord;
 import org.apache.kafka.common.record.TimestampType;
 
 public class Golden {
-    static final int[] APIS = {
-        0, 1, 2, 3, 8, 9, 10, 11, 12, 13, 14, 18, 19, 20, 22, 23};
-
     final int elements;
     final String nullPath;
     final String tagPath;
@@ -81,8 +79,9 @@ public class Golden {
         return Character.toLowerCase(name.charAt(0)) + name.substring(1);
     }
 
-    Object scalar(Class<?> type, Object old) {
+    Object scalar(Class<?> type, Type wire, Object old) {
         int n = ++count;
+        if (wire == Type.UINT16) return 40000 + n;
         if (type == boolean.class) return !(Boolean) old;
         if (type == byte.class || type == Byte.class) return (byte) (n + 1);
         if (type == short.class || type == Short.class) return (short) (256 + n);
@@ -123,7 +122,7 @@ public class Golden {
                 fill(nested, (Schema) element, path + ".");
                 out.add(nested);
             } else {
-                out.add(scalar(of, null));
+                out.add(scalar(of, element, null));
             }
         }
         return out;
@@ -157,7 +156,7 @@ public class Golden {
             setter.invoke(target, nested);
         } else {
             Object old = owner.getMethod(lower(name)).invoke(target);
-            setter.invoke(target, scalar(parameter, old));
+            setter.invoke(target, scalar(parameter, type, old));
         }
     }
 
@@ -189,8 +188,11 @@ public class Golden {
         JsonNode json = (JsonNode) converter
             .getMethod("write", message.getClass(), short.class, boolean.class)
             .invoke(null, message, version, false);
+        // Kafka 4.4 renamed this field of version 0; ours has the later name.
+        String text = json.toString().replace("\"acceptableRecoveryLag\"",
+            "\"acceptableRecoveryLagLegacy\"");
         out.println(version + "\t" + name + "\t"
-            + HexFormat.of().formatHex(bytes) + "\t" + json);
+            + HexFormat.of().formatHex(bytes) + "\t" + text);
     }
 
     static Golden write(PrintStream out, Class<?> kind, Schema schema,
@@ -321,8 +323,11 @@ public class Golden {
 
     public static void main(String[] args) throws Exception {
         String dir = args[0];
-        for (int key : APIS) {
-            ApiMessageType api = ApiMessageType.fromApiKey((short) key);
+        for (ApiMessageType api : ApiMessageType.values()) {
+            if (!api.listeners().contains(ApiMessageType.ListenerType.BROKER)
+                || api.highestSupportedVersion(false) < 0) {
+                continue;
+            }
             short first = api.lowestSupportedVersion();
             short last = api.highestSupportedVersion(false);
             message(dir, api.newRequest().getClass(), api.requestSchemas(),
