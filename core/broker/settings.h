@@ -102,7 +102,8 @@ struct settings {
     struct settings_topic *topics; /* sorted by name */
     size_t topic_count;
 
-    struct arena arena; /* private: holds all of the above */
+    bool allow_insecure; /* private from here on */
+    struct arena arena;  /* holds all of the above */
 };
 
 /* Where the values come from. All borrowed until settings_load() returns. */
@@ -119,11 +120,14 @@ struct settings_input {
  * report: takes one line each, all of them at once, "FILE:LINE: path: text"
  *         (a --set is "--set: path: text"); allocated with mem_, never NULL,
  *         empty on success.
- * Errors: ERR_INVALID (see report), ERR_NOT_FOUND (no such file). */
+ * Errors: ERR_INVALID (see report; also where there is no such file). */
 MUST_USE enum err settings_load(const struct settings_input *input,
                                 struct settings **out, char **report);
 
 /* settings: NULL is accepted. */
 void settings_free(struct settings *settings);
+
+/* All settings, a line each: path, default, sentence; from mem_. */
+char *settings_describe(void);
 
 #endif

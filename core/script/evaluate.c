@@ -137,7 +137,6 @@ void evaluate_chunk(lua_State *lua, const char *path)
 enum err evaluate_file(const struct evaluate_input *input,
                        struct complaints *complaints, struct value *root)
 {
-    size_t before = complaints->count;
     struct evaluate *e = MEM_NEW(struct evaluate);
     struct why why = {{0}};
     enum err err;
@@ -160,9 +159,11 @@ enum err evaluate_file(const struct evaluate_input *input,
         struct value_place place = evaluate_split(e, &text);
 
         complaint_add(complaints, place, NULL, "%s", text);
+        *root = (struct value){.kind = VALUE_MAP};
+        err = ERR_INVALID;
     }
     vm_close(&e->vm);
     lines_fini(&e->lines);
     mem_free(e);
-    return complaints->count > before ? ERR_INVALID : ERR_NONE;
+    return err;
 }

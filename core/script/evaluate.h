@@ -40,8 +40,10 @@ struct evaluate_input {
 
 /* Runs the file. *root is a map of the globals, in the arena of complaints.
  *
- * Errors: ERR_INVALID (complaints say why: also where there is no such file).
- *         *root then holds what there is, often nothing. */
+ * ERR_NONE: it ran to its end; there may be complaints nevertheless, about what
+ *         is missing in the environment or can be no data.
+ * Errors: ERR_INVALID (no such file, wrong Lua, an error of the script, a limit;
+ *         a complaint says which; *root is empty). */
 MUST_USE enum err evaluate_file(const struct evaluate_input *input,
                                 struct complaints *complaints,
                                 struct value *root);

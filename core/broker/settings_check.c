@@ -1,0 +1,471 @@
+/* settings_check.c - from slots to checked values.
+ *
+ * Each slot's value, or the default of its line in the table, is parsed by its
+ * type, held against its limits and stored in its field. */
+#include "broker/settings_private.h"
+#include "base/must.h"
+#include "meta/topic_config_core.h"
+#include <inttypes.h>
+#include <stdlib.h>
+
+static void settings_put(const struct setting *setting, void *base,
+                         int64_t number)
+{
+    void *field = (char *)base + setting->offset;
+
+    switch (setting->bytes) {
+    case 1: *(uint8_t *)field = (uint8_t)number; break;
+    case 2: *(uint16_t *)field = (uint16_t)number; break;
+    case 4: *(uint32_t *)field = (uint32_t)number; break;
+    case 8: *(uint64_t *)field = (uint64_t)number; break;
+    default: unreachable();
+    }
+}
+
+static bool settings_ends_with(const char *text, const char *end)
+{
+    size_t bytes = strlen(text);
+    size_t end_bytes = strlen(end);
+
+    return bytes >= end_bytes && strcmp(text + bytes - end_bytes, end) == 0;
+}
+
+/* Whether a bare number may stand for a duration: under a name of Kafka's. */
+static bool settings_says_ms(const char *path)
+{
+    return settings_ends_with(path, ".ms") || settings_ends_with(path, ".ms\"]");
+}
+
+/* The number that a value is, by the setting's type. */
+static bool settings_number(struct settings_work *work,
+                            const struct setting *setting,
+                            const struct setting_given *given, int64_t *out)
+{
+    const struct value *value = given->value;
+    int64_t percent;
+
+    if (value->kind == VALUE_INT) {
+        *out = value->integer;
+        return setting->type != SETTING_DURATION || *out == 0 ||
+               settings_says_ms(given->path);
+    }
+    if (value->kind != VALUE_TEXT) {
+        return false;
+    }
+    switch (setting->type) {
+    case SETTING_MEMORY:
+        if (settings_percent(value->text, &percent)) {
+            uint64_t bytes = work->input->machine_bytes / 100;
+
+            *out = (int64_t)(bytes * (uint64_t)percent);
+            *out = MAX(*out, setting->min); /* a part cannot be too small */
+            return true;
+        }
+        return settings_size(value->text, out);
+    case SETTING_SIZE:
+        return settings_size(value->text, out);
+    case SETTING_DURATION:
+        return settings_duration(value->text, out) ||
+               (settings_says_ms(given->path) && str_to_i64(value->text, out));
+    default:
+        return str_to_i64(value->text, out);
+    }
+}
+
+/* "from 1 to 64", or "of at least 1" where there is no upper end to speak
+ * of. */
+static const char *settings_range(struct arena *arena,
+                                  const struct setting *setting)
+{
+    int64_t min = setting->min;
+    int64_t max = setting->max;
+
+    switch (setting->type) {
+    case SETTING_SIZE:
+    case SETTING_MEMORY:
+        if (max == INT64_MAX) {
+            return arena_printf(arena, "of at least %s",
+                                settings_size_text(arena, min))
+                .ptr;
+        }
+        return arena_printf(arena, "from %s to %s",
+                            settings_size_text(arena, min),
+                            settings_size_text(arena, max))
+            .ptr;
+    case SETTING_DURATION:
+        return arena_printf(arena, "from %s to %s",
+                            settings_duration_text(arena, min),
+                            settings_duration_text(arena, max))
+            .ptr;
+    default:
+        if (max >= INT16_MAX && (max == INT32_MAX || max == INT16_MAX)) {
+            return arena_printf(arena, ">= %" PRId64, min).ptr;
+        }
+        return arena_printf(arena, "from %" PRId64 " to %" PRId64, min, max)
+            .ptr;
+    }
+}
+
+static const char *settings_expected(struct arena *arena,
+                                     const struct setting *setting)
+{
+    const char *range = settings_range(arena, setting);
+
+    switch (setting->type) {
+    case SETTING_SIZE:
+        return arena_printf(arena, "a size such as \"64MiB\", %s", range).ptr;
+    case SETTING_MEMORY:
+        return arena_printf(arena,
+                            "a size such as \"1GiB\", %s, or a part of the "
+                            "machine's memory such as \"25%%\"",
+                            range)
+            .ptr;
+    case SETTING_DURATION:
+        return arena_printf(arena, "a duration such as \"30s\", %s", range)
+            .ptr;
+    default:
+        return arena_printf(arena, "an integer %s", range).ptr;
+    }
+}
+
+static void settings_wrong(struct settings_work *work,
+                           const struct setting_given *given,
+                           const char *expected)
+{
+    complaint_add(&work->complaints, given->value->place, given->path,
+                  "expected %s, got %s", expected,
+                  value_show(work->complaints.arena, given->value).ptr);
+}
+
+static bool settings_store_number(struct settings_work *work,
+                                  const struct setting *setting,
+                                  const struct setting_given *given, void *base)
+{
+    int64_t number;
+
+    if (!settings_number(work, setting, given, &number) ||
+        number < setting->min || number > setting->max) {
+        settings_wrong(work, given,
+                       settings_expected(work->complaints.arena, setting));
+        return false;
+    }
+    settings_put(setting, base, number);
+    return true;
+}
+
+static bool settings_store_text(struct settings_work *work,
+                                const struct setting *setting,
+                                const struct setting_given *given, void *base)
+{
+    struct arena *arena = work->complaints.arena;
+    const struct value *value = given->value;
+    struct str text;
+
+    if (value->kind != VALUE_TEXT ||
+        memchr(value->text.ptr, '\0', value->text.len) != NULL) {
+        settings_wrong(work, given, "text");
+        return false;
+    }
+    text = value->text;
+    if (text.len < (size_t)setting->min || text.len > (size_t)setting->max) {
+        settings_wrong(work, given,
+                       arena_printf(arena, "text of %" PRId64 " to %" PRId64
+                                           " bytes",
+                                    setting->min, setting->max)
+                           .ptr);
+        return false;
+    }
+    *(const char **)(void *)((char *)base + setting->offset) =
+        arena_str(&work->out->arena, text).ptr;
+    return true;
+}
+
+/* true and false stand for the words of the same name. */
+static bool settings_store_word(struct settings_work *work,
+                                const struct setting *setting,
+                                const struct setting_given *given, void *base)
+{
+    static const char *const flags[] = {"false", "true", NULL};
+    struct arena *arena = work->complaints.arena;
+    const char *const *words =
+        setting->type == SETTING_FLAG ? flags : setting->words;
+    const struct value *value = given->value;
+    struct str text = value->kind == VALUE_TEXT ? value->text : STR_NULL;
+    const char *expected = "";
+
+    if (value->kind == VALUE_BOOL) {
+        text = str_of(flags[value->flag]);
+    }
+    for (int64_t i = 0; words[i] != NULL; i++) {
+        bool bare = strcmp(words[i], "true") == 0 ||
+                    strcmp(words[i], "false") == 0;
+
+        if (str_eq(text, str_of(words[i]))) {
+            settings_put(setting, base, i);
+            return true;
+        }
+        expected = arena_printf(arena, bare ? "%s%s%s" : "%s%s\"%s\"",
+                                expected, i == 0 ? "" : " or ", words[i])
+                       .ptr;
+    }
+    settings_wrong(work, given, expected);
+    return false;
+}
+
+static bool settings_parse(struct settings_work *work,
+                           const struct setting *setting,
+                           const struct setting_given *given, void *base)
+{
+    switch (setting->type) {
+    case SETTING_TEXT:
+        return settings_store_text(work, setting, given, base);
+    case SETTING_FLAG:
+    case SETTING_WORD:
+        return settings_store_word(work, setting, given, base);
+    case SETTING_CONFIG:
+        unreachable();
+    default:
+        return settings_store_number(work, setting, given, base);
+    }
+}
+
+/* The default, which is outside the limits where it means "not given". */
+static void settings_store_initial(struct settings_work *work,
+                                   const struct setting *setting, void *base)
+{
+    struct value value = {.kind = VALUE_TEXT,
+                          .text = str_of(setting->initial)};
+    struct setting_given given = {&value, setting->path, SETTING_NOT_GIVEN};
+    struct setting open = *setting;
+
+    if (strcmp(setting->initial, "-1") == 0) {
+        open.min = -1;
+    }
+    if (setting->type == SETTING_TEXT) {
+        open.min = 0;
+    }
+    must(settings_parse(work, &open, &given, base));
+}
+
+bool settings_store(struct settings_work *work, const struct setting *setting,
+                    const struct setting_given *given, void *base)
+{
+    if (setting->initial != NULL) {
+        settings_store_initial(work, setting, base);
+    }
+    if (given->source == SETTING_NOT_GIVEN) {
+        return setting->initial != NULL;
+    }
+    if (given->value->kind == VALUE_MISSING) {
+        return false;
+    }
+    return settings_parse(work, setting, given, base);
+}
+
+/* A list such as { "delete" } as Kafka writes it: "delete". */
+static const char *settings_joined(struct settings_work *work,
+                                   const struct value *list)
+{
+    struct arena *arena = work->complaints.arena;
+    struct str joined = STR_LIT("");
+
+    for (size_t i = 0; i < list->table.count; i++) {
+        const struct value *item = &list->table.items[i];
+
+        if (item->kind != VALUE_TEXT) {
+            return NULL;
+        }
+        joined = arena_printf(arena, "%.*s%s%.*s", STR_ARG(joined),
+                              i == 0 ? "" : ",", STR_ARG(item->text));
+    }
+    return joined.ptr;
+}
+
+/* A topic config's value as Kafka writes it; NULL when it can be none. */
+static const char *settings_config_text(struct settings_work *work,
+                                        const char *name,
+                                        const struct value *value)
+{
+    struct arena *arena = work->complaints.arena;
+    int64_t number;
+
+    switch (value->kind) {
+    case VALUE_BOOL:
+        return value->flag ? "true" : "false";
+    case VALUE_INT:
+        return arena_printf(arena, "%" PRId64, value->integer).ptr;
+    case VALUE_NUMBER:
+        return arena_printf(arena, "%.17g", value->number).ptr;
+    case VALUE_LIST:
+        return settings_joined(work, value);
+    case VALUE_TEXT:
+        if (memchr(value->text.ptr, '\0', value->text.len) != NULL) {
+            return NULL;
+        }
+        if ((settings_ends_with(name, ".ms") &&
+             settings_duration(value->text, &number)) ||
+            (settings_ends_with(name, ".bytes") &&
+             settings_size(value->text, &number))) {
+            return arena_printf(arena, "%" PRId64, number).ptr;
+        }
+        return value->text.ptr;
+    default:
+        return NULL;
+    }
+}
+
+/* A name that is no topic config's; perhaps Kafka's broker has it. */
+static void settings_config_unknown(struct settings_work *work,
+                                    const struct setting_config_given *config)
+{
+    const char *names[128];
+    size_t count = MIN(topic_config_count(), ARRAY_COUNT(names));
+    const char *nearest = NULL;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct topic_config *known = topic_config_at(i);
+
+        names[i] = known->name;
+        if (known->broker_name != NULL &&
+            strcmp(known->broker_name, config->name) == 0) {
+            nearest = known->name;
+        }
+    }
+    if (nearest == NULL) {
+        nearest = complaint_nearest(str_of(config->name), names, count);
+    }
+    complaint_add(&work->complaints, config->given.value->place,
+                  config->given.path,
+                  nearest == NULL ? "unknown key \"%s\"%s"
+                                  : "unknown key \"%s\"; did you mean "
+                                    "\"%s\"?",
+                  config->name, nearest == NULL ? "" : nearest);
+}
+
+static bool settings_store_config(struct settings_work *work,
+                                  const struct setting_config_given *config,
+                                  struct settings_config *out)
+{
+    struct arena *arena = &work->out->arena;
+    const struct setting_given *given = &config->given;
+    struct why why = {{0}};
+    const char *text;
+
+    if (given->value->kind == VALUE_MISSING) {
+        return false;
+    }
+    if (topic_config_find(str_of(config->name)) == NULL) {
+        settings_config_unknown(work, config);
+        return false;
+    }
+    text = settings_config_text(work, config->name, given->value);
+    if (text == NULL) {
+        complaint_add(&work->complaints, given->value->place, given->path,
+                      "%s: expected text or a number, got %s", config->name,
+                      value_show(work->complaints.arena, given->value).ptr);
+        return false;
+    }
+    if (topic_config_set(NULL, str_of(config->name), str_of(text), &why)) {
+        complaint_add(&work->complaints, given->value->place, given->path,
+                      "%s", why.text);
+        return false;
+    }
+    out->name = arena_str(arena, str_of(config->name)).ptr;
+    out->value = arena_str(arena, str_of(text)).ptr;
+    return true;
+}
+
+static int settings_compare_configs(const void *a, const void *b)
+{
+    return strcmp(((const struct settings_config *)a)->name,
+                  ((const struct settings_config *)b)->name);
+}
+
+void settings_store_configs(struct settings_work *work,
+                            struct setting_config_given *given,
+                            struct settings_configs *out)
+{
+    size_t count = 0;
+
+    for (struct setting_config_given *c = given; c != NULL; c = c->next) {
+        count++;
+    }
+    out->items = arena_array(&work->out->arena, count, sizeof(*out->items));
+    out->count = 0;
+    for (struct setting_config_given *c = given; c != NULL; c = c->next) {
+        if (settings_store_config(work, c, &out->items[out->count])) {
+            out->count++;
+        }
+    }
+    if (out->count > 0) {
+        qsort(out->items, out->count, sizeof(*out->items),
+              settings_compare_configs);
+    }
+}
+
+/* storage.segment and its kin join the topic configs that they stand for. */
+static void settings_check_defaults(struct settings_work *work)
+{
+    struct arena *arena = work->complaints.arena;
+
+    for (size_t i = 0; i < settings_scalar_count; i++) {
+        struct setting_config_given *config;
+
+        if (settings_scalars[i].type != SETTING_CONFIG ||
+            work->scalars[i].source == SETTING_NOT_GIVEN) {
+            continue;
+        }
+        config = ARENA_NEW(arena, struct setting_config_given);
+        config->name = settings_scalars[i].config;
+        config->given = work->scalars[i];
+        config->next = work->configs;
+        work->configs = config;
+    }
+    settings_store_configs(work, work->configs, &work->out->defaults.configs);
+}
+
+/* A topic's copies need as many brokers; this version has one. */
+static void settings_check_replication(struct settings_work *work)
+{
+    struct settings *out = work->out;
+
+    for (size_t i = 0; i < settings_scalar_count; i++) {
+        if (strcmp(settings_scalars[i].path, "defaults.replication_factor") ==
+                0 &&
+            out->defaults.replication_factor > 1) {
+            complaint_add(&work->complaints, work->scalars[i].value->place,
+                          work->scalars[i].path,
+                          "%d needs %d brokers, the cluster has 1",
+                          out->defaults.replication_factor,
+                          out->defaults.replication_factor);
+        }
+    }
+    if (out->defaults.replication_factor == 0) {
+        out->defaults.replication_factor = -1;
+    }
+}
+
+void settings_check(struct settings_work *work)
+{
+    struct settings *out = work->out;
+
+    for (size_t i = 0; i < settings_scalar_count; i++) {
+        if (settings_scalars[i].type != SETTING_CONFIG) {
+            settings_store(work, &settings_scalars[i], &work->scalars[i], out);
+        }
+    }
+    if (out->coordinator.session_ms_min > out->coordinator.session_ms_max) {
+        struct value_place place = {work->input->config_path, 0};
+
+        complaint_add(&work->complaints, place, "coordinator",
+                      "session_min (%s) is longer than session_max (%s)",
+                      settings_duration_text(work->complaints.arena,
+                                             out->coordinator.session_ms_min),
+                      settings_duration_text(work->complaints.arena,
+                                             out->coordinator.session_ms_max));
+    }
+    settings_check_replication(work);
+    settings_check_defaults(work);
+    settings_check_listeners(work);
+    settings_check_topics(work);
+}
