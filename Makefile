@@ -9,8 +9,7 @@
 MAKEFLAGS += -rR --no-print-directory $(if $(filter 0,$(MAKELEVEL)),-j$(shell nproc))
 CC := gcc
 SAN :=
-comma := ,
-OUT := build$(addprefix /,$(subst $(comma),-,$(SAN)))
+OUT := build$(addprefix /,$(shell echo $(SAN) | tr , -))
 OBJ := $(OUT)/obj
 BIN := $(OUT)/tidemark
 export TIDEMARK := $(abspath $(BIN))
@@ -49,23 +48,22 @@ build/gen/base/%.h build/gen/base/%.c: schema/%.lua scripts/errgen.lua
 build/gen/wire.mk: scripts/wiregen.lua $(WIRE)
 	@mkdir -p build/gen/wire && lua5.4 scripts/wiregen.lua build/gen/wire $(WIRE)
 	@echo GEN_wire := build/gen/wire/*.c > $@
-GEN_base := build/gen/base/errors.c
 build/gen/meta/schema.c: scripts/embed.lua $(wildcard schema/meta/*.sql)
 	@mkdir -p $(@D) && lua5.4 $< schema_migrations meta/schema.h $@ $(filter %.sql,$^)
+GEN_base := build/gen/base/errors.c
 GEN_meta := build/gen/meta/schema.c
-LIST := $(if $(wildcard scripts/wiregen.lua),build/gen/wire.mk)
 ifneq ($(filter-out help deps clean run test fmt tidy debian,$(or $(MAKECMDGOALS),all)),)
 ifeq ($(RAFT)$(shell pkg-config --exists 'raft >= 0.22.1' 'raft < 0.23' 2>&1 || echo no),no)
 $(error there is no libraft >= 0.22.1 and < 0.23 here: run make deps)
 endif
--include $(LIST)
+-include build/gen/wire.mk
 endif
 
 # Folders, objects, archives, tests.  core/FLOORS says who is below whom.
 ROOMS := $(shell awk '/^[0-8] / { for (i = 2; i <= NF; i++) print $$i "=" below; \
-    for (i = 2; i <= NF; i++) below = below "," $$i }' core/FLOORS)
+    for (i = 2; i <= NF; i++) below = below ":" $$i }' core/FLOORS)
 FOLDERS := $(foreach r,$(ROOMS),$(firstword $(subst =, ,$(r))))
-below = $(subst $(comma), ,$(patsubst $(1)=%,%,$(filter $(1)=%,$(ROOMS))))
+below = $(subst :, ,$(patsubst $(1)=%,%,$(filter $(1)=%,$(ROOMS))))
 object = $(patsubst %.c,$(OBJ)/%.o,$(patsubst core/%,%,$(patsubst build/%,%,$(1))))
 tests = $(patsubst tests/%.c,$(OUT)/%,$(sort $(wildcard tests/$(1).c)))
 define FOLDER
@@ -73,7 +71,7 @@ SRC_$(1) := $(sort $(wildcard core/$(1)/*.c)) $(GEN_$(1))
 $(OUT)/lib/$(1).a: $$(call object,$$(SRC_$(1)))
 $(call tests,unit/$(1)/*_test): $(patsubst %,$(OUT)/lib/%.a,test $(1) $(call below,$(1)))
 $$(call object,$$(SRC_$(1)) $(wildcard tests/unit/$(1)/*.c)): \
-    | build/gen/base/errors.h $(if $(filter base run,$(1)),,$(LIST))
+    | build/gen/base/errors.h $(if $(filter base run,$(1)),,build/gen/wire.mk)
 endef
 $(foreach f,$(FOLDERS),$(eval $(call FOLDER,$(f))))
 ARCHIVES := $(FOLDERS:%=$(OUT)/lib/%.a)
@@ -82,7 +80,7 @@ PROGRAMS := $(filter-out $(OUT)/lib/% $(OUT)/unit/% $(OUT)/sim/% %_shim,$(call t
 FUZZERS := $(filter $(OUT)/fuzz/%,$(PROGRAMS))
 SHIMS := $(addsuffix .so,$(call tests,*/*_shim))
 
-$(call object,core/main.c $(wildcard tests/*/*.c)): | build/gen/base/errors.h $(LIST)
+$(call object,core/main.c $(wildcard tests/*/*.c)): | build/gen/base/errors.h build/gen/wire.mk
 $(BIN): $(call object,core/main.c $(foreach f,$(FOLDERS),$(SRC_$(f))))
 	$(call link)
 $(OUT)/lib/test.a: $(call object,$(wildcard tests/lib/*.c))
@@ -111,8 +109,7 @@ PARTS := sim golden it crash bench house
 .PHONY: all run test unit $(PARTS) it-san fuzz fuzzers debian tidy fmt lint deps clean help
 all: $(BIN) ## the release build, build/tidemark; V=1 shows the commands
 run: ## install what is missing, build, serve on 127.0.0.1:9092
-	+@scripts/deps && $(MAKE) all
-	@exec $(BIN) serve
+	+@scripts/deps && $(MAKE) all && exec $(BIN) serve
 test: ## everything that gates; closes with N passed, N failed
 	+@scripts/deps build test && tests/lib/gate
 unit: ## the unit tests; T=log or T=log/segment: these; SAN=... works
