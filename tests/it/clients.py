@@ -15,6 +15,7 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "it"
 JVM = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-Xmx256m", "-cp"]
+OURS = "DATA_DIR" in os.environ  # and not Apache Kafka, see conftest.py
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 
 Record = collections.namedtuple("Record", "key value headers")

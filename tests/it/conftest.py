@@ -20,10 +20,8 @@ import pytest
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 
 import clients  # noqa: E402
+from clients import OURS  # noqa: E402
 from wire import Connection  # noqa: E402
-
-OURS = "DATA_DIR" in os.environ
-
 
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out with FAST=1")
