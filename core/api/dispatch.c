@@ -1,0 +1,280 @@
+/* dispatch.c - the header of a request, its handler, and its answer's frame.
+ *
+ * A key or version that is not served closes the connection, as Kafka does;
+ * ApiVersions alone is answered in any version (api_versions.c). */
+#include "api/dispatch.h"
+
+#include "api/fetch_sessions.h"
+#include "api/producer_ids.h"
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+#include "log/log.h"
+#include "wire/header.h"
+
+#include <arpa/inet.h>
+
+/* A request that is added stands here, in dispatch.h, in a file of its own, and
+ * nowhere else. */
+static const struct dispatch_entry entries[] = {
+    {API_PRODUCE, handle_produce},
+    {API_FETCH, handle_fetch},
+    {API_LIST_OFFSETS, handle_list_offsets},
+    {API_METADATA, handle_metadata},
+    {API_OFFSET_COMMIT, handle_offset_commit},
+    {API_OFFSET_FETCH, handle_offset_fetch},
+    {API_FIND_COORDINATOR, handle_find_coordinator},
+    {API_JOIN_GROUP, handle_join_group},
+    {API_HEARTBEAT, handle_heartbeat},
+    {API_LEAVE_GROUP, handle_leave_group},
+    {API_SYNC_GROUP, handle_sync_group},
+    {API_API_VERSIONS, handle_api_versions},
+    {API_CREATE_TOPICS, handle_create_topics},
+    {API_DELETE_TOPICS, handle_delete_topics},
+    {API_INIT_PRODUCER_ID, handle_init_producer_id},
+    {API_OFFSET_FOR_LEADER_EPOCH, handle_offset_for_leader_epoch},
+};
+
+const struct dispatch_entry *dispatch_entries(size_t *count)
+{
+    *count = ARRAY_COUNT(entries);
+    return entries;
+}
+
+struct api *api_open(const struct api_options *options)
+{
+    struct api *api = MEM_NEW(struct api);
+    unsigned loops = loops_count(options->loops);
+
+    api->options = *options;
+    api->sessions = mem_zalloc(loops * sizeof(struct fetch_sessions *));
+    for (unsigned i = 0; i < loops; i++) {
+        api->sessions[i] = fetch_sessions_open(
+            loop_env(loops_at(options->loops, i)),
+            MAX(options->fetch_sessions / loops, 1u));
+    }
+    api->producer_ids =
+        producer_ids_open(options->controller, options->node_id,
+                          options->producer_id_block);
+    return api;
+}
+
+void api_close_all(struct api *api)
+{
+    for (unsigned i = 0; i < loops_count(api->options.loops); i++) {
+        fetch_sessions_close(api->sessions[i]);
+    }
+    mem_free(api->sessions);
+    producer_ids_close(api->producer_ids);
+    mem_free(api);
+}
+
+/* Kafka's header version for a request: with a tag section (2) once the request
+ * is flexible. */
+static int16_t dispatch_header_version(const struct api_info *info,
+                                       int16_t version)
+{
+    return version >= info->flexible_min ? 2 : 1;
+}
+
+static const struct dispatch_entry *dispatch_find(int16_t key)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
+        if (entries[i].key == key) {
+            return &entries[i];
+        }
+    }
+    return NULL;
+}
+
+static void dispatch_unserved(struct api_request *r, const char *what)
+{
+    trace(TRACE_INFO, "closed %s: request %d version %d %s",
+          conn_peer(r->request->conn), r->key, r->version, what);
+    api_close(r);
+}
+
+void dispatch_request(void *arg, struct request *request)
+{
+    struct api *api = arg;
+    struct api_request *r = ARENA_NEW(&request->arena, struct api_request);
+    struct request_header header = {0};
+    const struct dispatch_entry *entry;
+    const struct api_info *info;
+
+    request->context = r;
+    r->api = api;
+    r->request = request;
+    r->arena = &request->arena;
+    reader_init(&r->body, request->frame, request->bytes);
+    r->key = reader_i16(&r->body);
+    r->version = reader_i16(&r->body);
+    info = api_find(r->key);
+    entry = dispatch_find(r->key);
+    if (r->body.failed || info == NULL || entry == NULL) {
+        dispatch_unserved(r, "is not served here");
+        return;
+    }
+    if (r->key != API_API_VERSIONS &&
+        (r->version < info->version_min || r->version > info->version_max)) {
+        dispatch_unserved(r, "is not served in this version");
+        return;
+    }
+    reader_init(&r->body, request->frame, request->bytes);
+    request_header_decode(&r->body, r->arena,
+                          dispatch_header_version(info, r->version), &header);
+    if (r->body.failed) {
+        api_malformed(r);
+        return;
+    }
+    r->correlation_id = header.correlation_id;
+    r->client_id = header.client_id;
+    entry->handle(r);
+}
+
+bool dispatch_overlaps(void *arg, const uint8_t *frame, uint32_t bytes)
+{
+    (void)arg;
+    return bytes >= 2 && bytes_get_i16(frame) == API_PRODUCE;
+}
+
+void api_malformed(struct api_request *r)
+{
+    const struct api_info *info = api_find(r->key);
+
+    trace(TRACE_WARN, "closed %s: %s version %d does not follow the protocol",
+          conn_peer(r->request->conn), info->name, r->version);
+    api_close(r);
+}
+
+bool api_decoded(struct api_request *r)
+{
+    if (reader_finish(&r->body) == ERR_NONE) {
+        return true;
+    }
+    api_malformed(r);
+    return false;
+}
+
+struct writer *api_answer_begin(struct api_request *r, size_t bytes)
+{
+    const struct api_info *info = api_find(r->key);
+    bool flexible =
+        r->version >= info->flexible_min && r->key != API_API_VERSIONS;
+    struct response_header header = {.correlation_id = r->correlation_id};
+
+    writer_init(&r->writer, r->arena, bytes + 16);
+    writer_i32(&r->writer, 0); /* the length, once it is known */
+    response_header_encode(&r->writer, flexible ? 1 : 0, &header);
+    return &r->writer;
+}
+
+/* Unpins the ranges of an answer when it has left. */
+struct api_unpin {
+    struct arena_cleanup cleanup;
+    struct writer_splice *splices;
+};
+
+static void api_unpin(struct arena_cleanup *cleanup)
+{
+    struct api_unpin *unpin = container_of(cleanup, struct api_unpin, cleanup);
+
+    for (struct writer_splice *s = unpin->splices; s != NULL; s = s->next) {
+        log_range_unpin(s->what);
+    }
+}
+
+/* Memory and file ranges in the order in which they leave. */
+static uint32_t api_answer_parts(struct api_request *r, struct part *parts)
+{
+    struct str output = writer_output(&r->writer);
+    const uint8_t *start = (const uint8_t *)output.ptr;
+    size_t position = 0;
+    uint32_t count = 0;
+
+    for (struct writer_splice *s = r->writer.splices; s != NULL; s = s->next) {
+        const struct log_range *range = s->what;
+
+        parts[count++] = (struct part){
+            .ptr = start + position,
+            .bytes = (uint32_t)(s->position - position)};
+        parts[count++] = (struct part){.bytes = range->bytes,
+                                       .fd = range->fd,
+                                       .position = range->position};
+        position = s->position;
+    }
+    if (position < output.len) {
+        parts[count++] =
+            (struct part){.ptr = start + position,
+                          .bytes = (uint32_t)(output.len - position)};
+    }
+    return count;
+}
+
+void api_answer_end(struct api_request *r)
+{
+    struct writer *w = &r->writer;
+    struct part *parts;
+    size_t splices = 0;
+
+    for (struct writer_splice *s = w->splices; s != NULL; s = s->next) {
+        splices++;
+    }
+    if (splices > 0) {
+        struct api_unpin *unpin = ARENA_NEW(r->arena, struct api_unpin);
+
+        unpin->cleanup.run = api_unpin;
+        unpin->splices = w->splices;
+        arena_on_reset(r->arena, &unpin->cleanup);
+    }
+    if (w->failed) {
+        trace(TRACE_ERROR, "closed %s: the answer to %s cannot be encoded",
+              conn_peer(r->request->conn), api_find(r->key)->name);
+        api_close(r);
+        return;
+    }
+    bytes_put_u32(w->start, (uint32_t)(writer_total(w) - 4));
+    parts = arena_array(r->arena, 2 * splices + 1, sizeof(*parts));
+    conn_respond(r->request, parts, api_answer_parts(r, parts));
+}
+
+void api_answer_nothing(struct api_request *r)
+{
+    conn_respond(r->request, NULL, 0);
+}
+
+void api_close(struct api_request *r)
+{
+    conn_refuse(r->request);
+}
+
+const struct api_listener *api_listener(const struct api_request *r)
+{
+    return &r->api->options.listeners[conn_listener(r->request->conn)];
+}
+
+void api_advertised(struct api_request *r, struct str *host, int32_t *port)
+{
+    const struct api_listener *listener = api_listener(r);
+    const struct sockaddr_storage *local = conn_local(r->request->conn);
+    char text[INET6_ADDRSTRLEN] = "";
+
+    if (listener->advertise_host != NULL) {
+        *host = str_of(listener->advertise_host);
+        *port = listener->advertise_port;
+        return;
+    }
+    if (local->ss_family == AF_INET6) {
+        const struct sockaddr_in6 *in6 = (const struct sockaddr_in6 *)local;
+
+        inet_ntop(AF_INET6, &in6->sin6_addr, text, sizeof(text));
+        *port = ntohs(in6->sin6_port);
+    } else {
+        const struct sockaddr_in *in = (const struct sockaddr_in *)local;
+
+        inet_ntop(AF_INET, &in->sin_addr, text, sizeof(text));
+        *port = ntohs(in->sin_port);
+    }
+    *host = arena_str(r->arena, str_of(text));
+}

@@ -1,0 +1,20 @@
+/* fetch_sessions.h - the fetch sessions of one loop, with its clock and its
+ * random numbers (the rules are in fetch_session_core.h). */
+#ifndef API_FETCH_SESSIONS_H
+#define API_FETCH_SESSIONS_H
+
+#include "api/fetch_session_core.h"
+#include "run/env.h"
+
+struct fetch_sessions {
+    struct env *env;
+    struct fetch_session_cache cache;
+};
+
+struct fetch_sessions *fetch_sessions_open(struct env *env, uint32_t limit);
+void fetch_sessions_close(struct fetch_sessions *sessions);
+/* NULL: no room; the client goes on without a session. */
+struct fetch_session *fetch_sessions_create(struct fetch_sessions *sessions,
+                                            bool by_id);
+
+#endif

@@ -1,0 +1,320 @@
+/* controller.c - changes of the metadata, from the request to the answer.
+ *
+ * controller_change() -> (call) -> controller_change_run(): prepare, encode,
+ * quorum_propose() -> controller_apply(): state, rows, image, logs ->
+ * controller_change_applied(): fetches the result; waits for the logs ->
+ * controller_change_finish() -> (call) -> change->done. */
+#include "cluster/controller_private.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+
+static void controller_fail(struct controller *controller,
+                            const struct why *why)
+{
+    controller->options.failed(controller->options.arg, why);
+}
+
+/* What follows on this node from a command: its logs. */
+static void controller_follow(void *arg, const struct state_result *result)
+{
+    struct controller *controller = arg;
+
+    controller->job = NULL;
+    if (!controller->opened || result->err != ERR_NONE) {
+        return;
+    }
+    if (result->type == COMMAND_CREATE_TOPIC) {
+        controller->job = controller_logs_open(controller, result->topic_after);
+    } else if (result->type == COMMAND_DELETE_TOPIC) {
+        controller->job =
+            controller_logs_remove(controller, result->topic_before);
+    }
+}
+
+/* The next command that the quorum has agreed on. */
+static void controller_apply(struct quorum_machine *machine, uint64_t index,
+                             int32_t term, struct str command)
+{
+    meta_apply(container_of(machine, struct controller, machine)->meta, index,
+               term, command);
+}
+
+static uint64_t controller_applied(struct quorum_machine *machine)
+{
+    return meta_applied(container_of(machine, struct controller, machine)->meta);
+}
+
+static void controller_checkpointed(struct db_checkpoint *checkpoint,
+                                    enum err err)
+{
+    struct controller *controller =
+        container_of(checkpoint, struct controller, db_checkpoint);
+    struct quorum_checkpoint *wanted = controller->quorum_checkpoint;
+
+    controller->quorum_checkpoint = NULL;
+    wanted->done(wanted, err);
+}
+
+static void controller_checkpoint(struct quorum_machine *machine,
+                                  struct quorum_checkpoint *checkpoint)
+{
+    struct controller *controller =
+        container_of(machine, struct controller, machine);
+
+    must(controller->quorum_checkpoint == NULL);
+    controller->quorum_checkpoint = checkpoint;
+    controller->db_checkpoint.done = controller_checkpointed;
+    meta_checkpoint(controller->meta, &controller->db_checkpoint);
+}
+
+void controller_change_finish(struct controller_change *change)
+{
+    list_remove(&change->node);
+    call_return(&change->call);
+}
+
+/* Keeps of a command's result what outlives the next command. */
+static void controller_change_keep(struct controller_change *change,
+                                   const struct state_result *result)
+{
+    size_t bytes = result->refusals_count * sizeof(*change->refusals);
+
+    change->index = result->index;
+    change->err = result->err;
+    change->why = result->why;
+    change->first_producer_id = result->first_producer_id;
+    change->producer_id_count = result->producer_id_count;
+    if (result->topic_after != NULL) {
+        change->topic = topic_ref(result->topic_after);
+    } else if (result->topic_before != NULL) {
+        change->topic = topic_ref(result->topic_before);
+    }
+    change->refusals_count = result->refusals_count;
+    change->refusals = arena_alloc(&change->arena, bytes);
+    if (bytes > 0) {
+        memcpy(change->refusals, result->refusals, bytes);
+    }
+}
+
+/* The command was applied just now, or will not be. */
+static void controller_change_applied(struct quorum_proposal *proposal,
+                                      enum err err, uint64_t index)
+{
+    struct controller_change *change =
+        container_of(proposal, struct controller_change, proposal);
+    struct controller *controller = change->controller;
+
+    if (err != ERR_NONE) {
+        change->err = why_set(&change->why, err, "%s", err_text(err));
+        controller_change_finish(change);
+        return;
+    }
+    controller_change_keep(change, meta_result(controller->meta, index));
+    if (controller->job != NULL) {
+        list_remove(&change->node);
+        list_push(&controller->job->changes, &change->node);
+        controller->job = NULL;
+        return;
+    }
+    controller_change_finish(change);
+}
+
+/* On the control loop. */
+static void controller_change_run(struct call *call)
+{
+    struct controller_change *change =
+        container_of(call, struct controller_change, call);
+    struct controller *controller = change->controller;
+    enum err err = controller->closing ? ERR_STOPPING : ERR_NONE;
+
+    list_push(&controller->changes, &change->node);
+    if (err == ERR_NONE && change->prepare != NULL) {
+        err = change->prepare(change, meta_state(controller->meta),
+                              &change->why);
+    }
+    if (err == ERR_NONE && !change->check_only) {
+        err = command_encode(&change->command, &change->arena,
+                             &change->proposal.command);
+    }
+    change->err = err;
+    if (err != ERR_NONE || change->check_only) {
+        if (err != ERR_NONE && change->why.text[0] == '\0') {
+            why_set(&change->why, err, "%s", err_text(err));
+        }
+        controller_change_finish(change);
+        return;
+    }
+    change->proposal.done = controller_change_applied;
+    quorum_propose(controller->quorum, &change->proposal);
+}
+
+static void controller_change_returned(struct call *call)
+{
+    struct controller_change *change =
+        container_of(call, struct controller_change, call);
+
+    change->done(change);
+}
+
+void controller_change(struct controller_change *change)
+{
+    change->call.run = controller_change_run;
+    change->call.done = controller_change_returned;
+    list_init(&change->node);
+    call_start(&change->call, controller_loop(change->controller));
+}
+
+void controller_change_end(struct controller_change *change)
+{
+    topic_unref(change->topic);
+    change->topic = NULL;
+    arena_reset(&change->arena);
+}
+
+static void controller_lead(void *arg, int32_t term)
+{
+    struct controller *controller = arg;
+
+    (void)term;
+    meta_set_controller(controller->meta, controller->options.node_id);
+    if (!controller->opened && !controller->closing) {
+        controller_boot(controller);
+    }
+}
+
+static void controller_failed(void *arg, const struct why *why)
+{
+    controller_fail(arg, why);
+}
+
+static enum err controller_open_meta(struct controller *controller,
+                                     struct why *why)
+{
+    struct meta_options options = {
+        .path = controller->meta_path,
+        .defaults = &controller->options.topic_defaults,
+        .on_apply = controller_follow,
+        .failed = controller_failed,
+        .arg = controller};
+
+    return meta_open(controller->env, &options, &controller->meta, why);
+}
+
+static enum err controller_open_quorum(struct controller *controller,
+                                       struct why *why)
+{
+    struct quorum_voter voter = {
+        .id = (uint64_t)controller->options.node_id + 1,
+        .address = "local",
+    };
+    struct quorum_options options = {.folder = controller->quorum_folder,
+                                     .id = voter.id,
+                                     .voters = &voter,
+                                     .voter_count = 1,
+                                     .clean = controller->options.clean,
+                                     .machine = &controller->machine,
+                                     .on_lead = controller_lead,
+                                     .failed = controller_failed,
+                                     .arg = controller};
+
+    controller->machine =
+        (struct quorum_machine){.apply = controller_apply,
+                                .applied = controller_applied,
+                                .checkpoint = controller_checkpoint};
+    return quorum_open(controller->env, &options, &controller->quorum, why);
+}
+
+enum err controller_open(const struct controller_options *options,
+                         void (*ready)(void *arg,
+                                       const struct controller_report *),
+                         struct controller **out, struct why *why)
+{
+    struct controller *controller = MEM_NEW(struct controller);
+    enum err err;
+
+    controller->options = *options;
+    controller->env = loop_env(loops_at(options->loops, 0));
+    controller->ready = ready;
+    controller->meta_path = mem_printf("%s/meta.db", options->data_folder);
+    controller->quorum_folder = mem_printf("%s/quorum", options->data_folder);
+    controller->log_folder = mem_printf("%s/log", options->data_folder);
+    list_init(&controller->changes);
+    *out = controller;
+    err = disk_make_folder(controller->env->disk, controller->log_folder, why);
+    if (err == ERR_NONE) {
+        err = controller_open_meta(controller, why);
+    }
+    if (err == ERR_NONE) {
+        err = controller_open_quorum(controller, why);
+    }
+    return err; /* a start that fails ends the process: nothing is freed */
+}
+
+static void controller_close_done(void *arg)
+{
+    struct controller *controller = arg;
+    void (*closed)(void *) = controller->closed;
+    void *closed_arg = controller->closed_arg;
+
+    map_fini(&controller->jobs);
+    mem_free(controller->meta_path);
+    mem_free(controller->quorum_folder);
+    mem_free(controller->log_folder);
+    mem_free(controller);
+    closed(closed_arg);
+}
+
+static void controller_quorum_closed(void *arg)
+{
+    struct controller *controller = arg;
+
+    meta_close(controller->meta, controller_close_done, controller);
+}
+
+/* A checkpoint that did not succeed makes the next start longer, no more. */
+static void controller_last_checkpoint(void *arg, enum err err)
+{
+    struct controller *controller = arg;
+
+    (void)err;
+    quorum_close(controller->quorum, controller_quorum_closed, controller);
+}
+
+static void controller_logs_closed(struct controller *controller)
+{
+    quorum_checkpoint(controller->quorum, controller_last_checkpoint,
+                      controller);
+}
+
+void controller_close(struct controller *controller, void (*done)(void *arg),
+                      void *arg)
+{
+    must(list_is_empty(&controller->changes));
+    controller->closing = true;
+    controller->closed = done;
+    controller->closed_arg = arg;
+    controller_logs_close_all(controller, controller_logs_closed);
+}
+
+const struct image *controller_image(const struct controller *controller)
+{
+    return meta_image(controller->meta);
+}
+
+const struct state *controller_state(const struct controller *controller)
+{
+    must(loop_is_current(controller_loop(controller)));
+    return meta_state(controller->meta);
+}
+
+struct loop *controller_loop(const struct controller *controller)
+{
+    return loops_at(controller->options.loops, 0);
+}
+
+int32_t controller_node_id(const struct controller *controller)
+{
+    return controller->options.node_id;
+}

@@ -1,0 +1,401 @@
+/* controller_logs.c - the logs of this node follow the state.
+ *
+ * A topic that appears: every partition that this node holds is opened on the
+ * loop that will own it, then all are published (replicas.h). One that goes:
+ * withdrawn first, so that nobody finds them, then closed and removed on their
+ * loops. A replica's owner is chosen by its topic's id and its number. */
+#include "cluster/controller_private.h"
+
+#include "base/bytes.h"
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/trace.h"
+#include "log/names.h"
+
+/* One partition of a job, on its owner's loop. */
+struct logs_part {
+    struct call call;
+    struct logs_job *job;
+    int32_t partition;
+    struct replica *replica;
+    char *folder;
+    enum err err;
+    struct log_recovery report;
+    struct why why;
+};
+
+static void controller_logs_run(struct logs_job *job);
+
+static struct loop *controller_logs_loop(const struct controller *controller,
+                                         const struct topic *topic,
+                                         int32_t partition)
+{
+    struct loops *loops = controller->options.loops;
+    uint32_t first = bytes_get_u32(topic->id.bytes);
+
+    return loops_at(loops, (first + (uint32_t)partition) % loops_count(loops));
+}
+
+static struct log_config controller_logs_config(
+    const struct topic_settings *settings)
+{
+    return (struct log_config){
+        .segment_bytes = settings->segment_bytes,
+        .segment_ms = settings->segment_ms,
+        .segment_index_bytes = settings->segment_index_bytes,
+        .index_interval_bytes = settings->index_interval_bytes,
+        .retention_ms = settings->retention_ms,
+        .retention_bytes = settings->retention_bytes,
+        .file_delete_delay_ms = settings->file_delete_delay_ms,
+        .flush_messages = settings->flush_messages,
+        .flush_ms = settings->flush_ms,
+        .flush_commit = settings->flush == TOPIC_FLUSH_COMMIT,
+        .retain = (settings->cleanup_policy & TOPIC_CLEANUP_DELETE) != 0};
+}
+
+/* Tells what recovery found, where it found something. */
+static void controller_logs_tell(struct controller *controller,
+                                 const struct logs_part *part)
+{
+    const struct log_recovery *report = &part->report;
+    const struct topic *topic = part->job->topic;
+
+    if (report->cut_from_offset >= 0) {
+        controller->report.cuts++;
+        trace(TRACE_WARN,
+              "%s-%d: %llu bytes from offset %lld on were not acknowledged and "
+              "not whole: moved to a .cut file in %s",
+              topic->name.ptr, part->partition,
+              (unsigned long long)report->cut_bytes,
+              (long long)report->cut_from_offset, part->folder);
+    }
+    if (report->damaged_offset >= 0) {
+        controller->report.damaged++;
+        trace(TRACE_ERROR,
+              "%s-%d: damage at offset %lld: file %s/%s, position %llu; nothing "
+              "was cut, the rest is served; tidemark log check %s tells more",
+              topic->name.ptr, part->partition,
+              (long long)report->damaged_offset, part->folder,
+              report->damaged_file,
+              (unsigned long long)report->damaged_position, part->folder);
+    }
+}
+
+/* All parts are through: whoever waits goes on, and so does the next job of the
+ * same name. */
+static void controller_logs_finish(struct logs_job *job)
+{
+    struct controller *controller = job->controller;
+    struct logs_job *next = job->next;
+    struct list changes;
+
+    job->done = true;
+    if (next == NULL) {
+        map_remove(&controller->jobs, job->topic->name);
+    }
+    list_init(&changes);
+    list_move(&job->changes, &changes);
+    while (!list_is_empty(&changes)) {
+        struct controller_change *change = container_of(
+            changes.next, struct controller_change, node);
+
+        list_remove(&change->node);
+        list_push(&controller->changes, &change->node);
+        controller_change_finish(change);
+    }
+    if (job->finished != NULL) {
+        job->finished(controller);
+    }
+    topic_unref(job->topic);
+    mem_free(job->replicas);
+    mem_free(job);
+    if (next != NULL) {
+        controller_logs_run(next);
+    }
+}
+
+static void controller_logs_part_done(struct logs_job *job)
+{
+    if (--job->pending > 0) {
+        return;
+    }
+    if (!job->removing) {
+        replicas_publish(job->controller->options.replicas, job->topic->id,
+                         job->replicas, job->count);
+    }
+    controller_logs_finish(job);
+}
+
+/* On the owner's loop. */
+static void controller_logs_open_part(struct call *call)
+{
+    struct logs_part *part = container_of(call, struct logs_part, call);
+    const struct logs_job *job = part->job;
+    const struct controller_options *options = &job->controller->options;
+    struct replica_options replica = {
+        .loops = options->loops,
+        .loop = loop_current(),
+        .folder = part->folder,
+        .topic = job->topic->name,
+        .topic_id = job->topic->id,
+        .partition = part->partition,
+        .leader_epoch = job->topic->partitions[part->partition].leader_epoch,
+        .config = controller_logs_config(&job->topic->settings),
+        .retention_check_ms = options->retention_check_ms,
+        .clean = options->clean,
+        .failed = options->failed,
+        .failed_arg = options->arg};
+
+    part->err =
+        replica_open(&replica, &part->replica, &part->report, &part->why);
+    call_return(call);
+}
+
+static void controller_logs_opened_part(struct call *call)
+{
+    struct logs_part *part = container_of(call, struct logs_part, call);
+    struct logs_job *job = part->job;
+    struct controller *controller = job->controller;
+
+    if (part->err != ERR_NONE) {
+        why_wrap(&part->why, part->err, "could not open partition \"%s-%d\"",
+                 job->topic->name.ptr, part->partition);
+        controller->options.failed(controller->options.arg, &part->why);
+    } else {
+        job->replicas[part->partition] = part->replica;
+        controller_logs_tell(controller, part);
+    }
+    mem_free(part->folder);
+    mem_free(part);
+    controller_logs_part_done(job);
+}
+
+static void controller_logs_start_open(struct logs_job *job)
+{
+    struct controller *controller = job->controller;
+
+    job->count = job->topic->partitions_count;
+    job->replicas = mem_zalloc((size_t)job->count * sizeof(*job->replicas));
+    job->pending = (uint32_t)job->count + 1;
+    for (int32_t i = 0; i < job->count; i++) {
+        struct logs_part *part = MEM_NEW(struct logs_part);
+
+        part->call.run = controller_logs_open_part;
+        part->call.done = controller_logs_opened_part;
+        part->job = job;
+        part->partition = i;
+        part->folder = mem_printf("%s/%s-%d", controller->log_folder,
+                                  job->topic->name.ptr, i);
+        call_start(&part->call,
+                   controller_logs_loop(controller, job->topic, i));
+    }
+    controller_logs_part_done(job);
+}
+
+static void controller_logs_part_closed(void *arg)
+{
+    struct logs_part *part = arg;
+
+    call_return(&part->call);
+}
+
+/* On the owner's loop. */
+static void controller_logs_close_part(struct call *call)
+{
+    struct logs_part *part = container_of(call, struct logs_part, call);
+
+    replica_close(part->replica, !part->job->stopping,
+                  controller_logs_part_closed, part);
+}
+
+static void controller_logs_closed_part(struct call *call)
+{
+    struct logs_part *part = container_of(call, struct logs_part, call);
+    struct logs_job *job = part->job;
+
+    mem_free(part);
+    controller_logs_part_done(job);
+}
+
+/* Nobody can find the replicas any more. */
+static void controller_logs_withdrawn(struct env_fence *fence)
+{
+    struct logs_job *job = container_of(fence, struct logs_job, fence);
+
+    job->pending = 1;
+    for (int32_t i = 0; i < job->count; i++) {
+        struct logs_part *part;
+
+        if (job->replicas[i] == NULL) {
+            continue;
+        }
+        part = MEM_NEW(struct logs_part);
+        part->call.run = controller_logs_close_part;
+        part->call.done = controller_logs_closed_part;
+        part->job = job;
+        part->replica = job->replicas[i];
+        job->pending++;
+        call_start(&part->call, replica_loop(part->replica));
+    }
+    controller_logs_part_done(job);
+}
+
+static void controller_logs_start_remove(struct logs_job *job)
+{
+    struct controller *controller = job->controller;
+
+    job->count = replicas_withdraw(controller->options.replicas,
+                                   job->topic->id, &job->replicas);
+    job->fence.done = controller_logs_withdrawn;
+    env_fence(controller->env, &job->fence);
+}
+
+static void controller_logs_run(struct logs_job *job)
+{
+    job->running = true;
+    if (job->removing) {
+        controller_logs_start_remove(job);
+    } else {
+        controller_logs_start_open(job);
+    }
+}
+
+/* A job that ends at once is gone when this returns: then NULL. */
+static struct logs_job *controller_logs_add(struct controller *controller,
+                                            struct topic *topic, bool removing,
+                                            bool stopping)
+{
+    struct logs_job *job = MEM_NEW(struct logs_job);
+    struct logs_job *before;
+
+    job->controller = controller;
+    job->topic = topic_ref(topic);
+    job->removing = removing;
+    job->stopping = stopping;
+    list_init(&job->changes);
+    before = map_put(&controller->jobs, topic->name, job);
+    if (before != NULL) {
+        before->next = job;
+        return job;
+    }
+    controller_logs_run(job);
+    return map_find(&controller->jobs, topic->name);
+}
+
+struct logs_job *controller_logs_open(struct controller *controller,
+                                      struct topic *topic)
+{
+    return controller_logs_add(controller, topic, false, false);
+}
+
+struct logs_job *controller_logs_remove(struct controller *controller,
+                                        struct topic *topic)
+{
+    return controller_logs_add(controller, topic, true, false);
+}
+
+/* Waits until no job is left. */
+static void controller_logs_all_closed(struct controller *controller)
+{
+    if (map_count(&controller->jobs) == 0) {
+        void (*finished)(struct controller *) = controller->logs_closed;
+
+        controller->logs_closed = NULL;
+        finished(controller);
+    }
+}
+
+void controller_logs_close_all(struct controller *controller,
+                               void (*finished)(struct controller *))
+{
+    struct topic *topic;
+    size_t at = 0;
+
+    controller->logs_closed = finished;
+    while (controller->opened &&
+           topics_next(&meta_state(controller->meta)->topics, &at, &topic)) {
+        struct logs_job *job =
+            controller_logs_add(controller, topic, true, true);
+
+        must(job != NULL); /* a fence never ends at once */
+        job->finished = controller_logs_all_closed;
+    }
+    if (map_count(&controller->jobs) == 0) {
+        controller->logs_closed = NULL;
+        finished(controller);
+    }
+}
+
+/* The folder's topic id, as its partition.metadata says; false: none. */
+static bool controller_logs_folder_id(struct controller *controller,
+                                      const char *folder, struct uuid *id)
+{
+    char *path = mem_printf("%s/%s/%s", controller->log_folder, folder,
+                            NAMES_METADATA);
+    char *text = NULL;
+    size_t bytes;
+    bool found = false;
+
+    if (disk_read_all(controller->env->disk, path, 4096, &text, &bytes,
+                      NULL) == ERR_NONE) {
+        const char *at = strstr(text, "topic_id: ");
+
+        found = at != NULL && strlen(at) >= 10 + UUID_TEXT_BYTES - 1 &&
+                uuid_parse(str_sub(at + 10, UUID_TEXT_BYTES - 1), id);
+    }
+    mem_free(text);
+    mem_free(path);
+    return found;
+}
+
+struct controller_strays {
+    struct controller *controller;
+    enum err err;
+    struct why *why;
+};
+
+/* A folder is at home where its topic lives under its name; one that was being
+ * deleted is finished by the log floor; anything else is kept, aside. */
+static void controller_logs_look_at(void *arg, const char *name, bool is_folder)
+{
+    struct controller_strays *strays = arg;
+    struct controller *controller = strays->controller;
+    const char *dash = strrchr(name, '-');
+    struct uuid id;
+    struct topic *topic = NULL;
+    char *from;
+    char *to;
+
+    if (!is_folder || dash == NULL || strays->err != ERR_NONE ||
+        names_ends_with(name, "-delete") || names_ends_with(name, "-stray")) {
+        return;
+    }
+    if (controller_logs_folder_id(controller, name, &id)) {
+        topic = topics_find_id(&meta_state(controller->meta)->topics, id);
+    }
+    if (topic != NULL &&
+        str_eq(topic->name, str_sub(name, (size_t)(dash - name)))) {
+        return;
+    }
+    from = mem_printf("%s/%s", controller->log_folder, name);
+    to = mem_printf("%s.%lld-stray", from,
+                    (long long)env_wall_ms(controller->env));
+    strays->err = disk_rename(controller->env->disk, from, to, strays->why);
+    trace(TRACE_WARN,
+          "%s belongs to no topic of this cluster: set aside as %s; remove it "
+          "if you do not need it",
+          from, to);
+    controller->report.strays++;
+    mem_free(from);
+    mem_free(to);
+}
+
+enum err controller_logs_set_strays_aside(struct controller *controller,
+                                          struct why *why)
+{
+    struct controller_strays strays = {.controller = controller, .why = why};
+    enum err err = disk_list(controller->env->disk, controller->log_folder,
+                             controller_logs_look_at, &strays, why);
+
+    return err != ERR_NONE ? err : strays.err;
+}

@@ -1,0 +1,75 @@
+/* controller_private.h - what controller.c, controller_boot.c and
+ * controller_logs.c share. */
+#ifndef CLUSTER_CONTROLLER_PRIVATE_H
+#define CLUSTER_CONTROLLER_PRIVATE_H
+
+#include "cluster/controller.h"
+
+struct logs_job;
+
+struct controller {
+    struct controller_options options;
+    struct env *env;
+    char *meta_path;
+    char *quorum_folder;
+    char *log_folder;
+    struct meta *meta;
+    struct quorum *quorum;
+    struct quorum_machine machine;
+    struct db_checkpoint db_checkpoint;
+    struct quorum_checkpoint *quorum_checkpoint; /* the one under way */
+    struct logs_job *job; /* of the command applied last; NULL: none */
+    struct list changes;  /* under way */
+    struct map jobs;     /* by topic name: the newest one, see logs_job */
+    bool opened;         /* logs follow the state from here on */
+    bool closing;
+
+    struct controller_report report;
+    void (*ready)(void *arg, const struct controller_report *report);
+    struct controller_change boot; /* the commands of the start, in turn */
+    bool registered;               /* by this start */
+    uint32_t boot_pending;         /* jobs */
+
+    void (*logs_closed)(struct controller *controller);
+    void (*closed)(void *arg);
+    void *closed_arg;
+};
+
+/* Opening or removing the logs of one topic. Jobs of one topic name run one
+ * after the other: a topic that is made again waits until the folders of the
+ * old one have got out of its way. */
+struct logs_job {
+    struct controller *controller;
+    struct topic *topic;
+    bool removing;
+    bool stopping; /* remove from the table, keep the files */
+    bool running;
+    bool done;
+    uint32_t pending;
+    int32_t count;
+    struct replica **replicas;
+    struct list changes; /* that wait for it */
+    struct logs_job *next;
+    void (*finished)(struct controller *controller); /* may be NULL */
+    struct env_fence fence;
+};
+
+/* The change is over: the answer travels home. */
+void controller_change_finish(struct controller_change *change);
+
+/* controller_boot.c: from leadership to ready. */
+void controller_boot(struct controller *controller);
+
+/* controller_logs.c. The job lives until its changes are finished. */
+struct logs_job *controller_logs_open(struct controller *controller,
+                                      struct topic *topic);
+struct logs_job *controller_logs_remove(struct controller *controller,
+                                        struct topic *topic);
+/* Closes everything that is open, for a stop. */
+void controller_logs_close_all(struct controller *controller,
+                               void (*finished)(struct controller *));
+/* Sets folders aside that belong to no topic. */
+MUST_USE enum err controller_logs_set_strays_aside(
+    struct controller *controller, struct why *why);
+
+#endif

@@ -1,0 +1,38 @@
+/* replicas.h - the replicas of this node, by topic id and partition.
+ *
+ * Any loop finds a replica within a turn without asking anybody: the table
+ * never changes, a change publishes another one, and the old one goes once
+ * every loop has been through a turn (env_fence()). A pointer from
+ * replicas_find() holds for that turn, or as long as something of the caller's
+ * is registered with the replica (an append, a waiter).
+ *
+ * The control loop alone changes it. */
+#ifndef CLUSTER_REPLICAS_H
+#define CLUSTER_REPLICAS_H
+
+#include "cluster/replica.h"
+
+struct replicas;
+
+struct replicas *replicas_open(struct env *control_env);
+/* Nothing may be in it, and no loop may look any more. */
+void replicas_close(struct replicas *replicas);
+
+/* Control loop. all: count replicas, by partition; NULL where this node has
+ * none; copied. */
+void replicas_publish(struct replicas *replicas, struct uuid topic_id,
+                      struct replica *const *all, int32_t count);
+/* Control loop. Takes a topic out; its replicas are the caller's to close, once
+ * nobody can find them any more. Gives how many all had; NULL in *all: none.
+ * *all: the caller's, with mem_free(). */
+int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
+                          struct replica ***all);
+
+/* Any loop, within a turn. NULL: not here. */
+struct replica *replicas_find(const struct replicas *replicas,
+                              struct uuid topic_id, int32_t partition);
+/* Control loop. All replicas, for stopping: start with *at = 0. */
+MUST_USE bool replicas_next_topic(const struct replicas *replicas, size_t *at,
+                                  struct uuid *topic_id);
+
+#endif
