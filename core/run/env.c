@@ -177,6 +177,7 @@ static void loop_work(struct env *env, struct work *work)
     must(work->run != NULL && work->done != NULL);
     work->home = loop;
     loop->jobs++;
+    uv_ref((uv_handle_t *)&loop->wake); /* it may be about to end */
     work_submit(loop->loops->pool, work);
 }
 

@@ -587,6 +587,32 @@ static void a_stopped_loop_waits_for_its_jobs(void **state)
     assert_string_equal(seen, "s");
 }
 
+static void late_done(struct work *work)
+{
+    see("l");
+}
+
+static void soon_submits(struct env_task *task)
+{
+    env_work(env0(), &jobs[0].work);
+}
+
+static void start_late_job(void *arg)
+{
+    memset(jobs, 0, sizeof(jobs));
+    memset(tasks, 0, sizeof(tasks));
+    jobs[0].work = (struct work){.run = quick_run, .done = late_done};
+    tasks[0].run = soon_submits;
+    env_soon(env0(), &tasks[0]);
+    loops_stop(loops); /* seen before the task runs */
+}
+
+static void a_job_of_the_last_turn_is_waited_for(void **state)
+{
+    run_loops(1, 1, start_late_job);
+    assert_string_equal(seen, "l");
+}
+
 static int threads_before;
 
 static void thread_done(struct work *work)
@@ -975,6 +1001,7 @@ int main(void)
         cmocka_unit_test(jobs_are_the_same_with_one_thread),
         cmocka_unit_test(a_slow_key_blocks_no_other),
         cmocka_unit_test(a_stopped_loop_waits_for_its_jobs),
+        cmocka_unit_test(a_job_of_the_last_turn_is_waited_for),
         cmocka_unit_test(threads_start_only_when_there_is_work_for_them),
         cmocka_unit_test(a_key_is_one_for_all_loops_and_jobs_come_home),
         cmocka_unit_test(a_fence_of_one_loop_ends_in_a_later_turn),
