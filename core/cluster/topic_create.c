@@ -1,19 +1,12 @@
 /* topic_create.c - checks and defaults for a new topic, on the control loop. */
 #include "cluster/topic_create.h"
 
-#include "base/must.h"
+#include "base/bytes.h"
 #include "meta/placement_core.h"
-
-/* min.insync.replicas of a topic that does not say otherwise: a majority of its
- * replicas, fixed when it is made (design decision 18). */
-static int32_t topic_create_min_insync(int32_t replicas)
-{
-    return replicas / 2 + 1;
-}
 
 static enum err topic_create_counts(const struct topic_create *create,
                                     int32_t brokers, int32_t *partitions,
-                                    int32_t *replicas, struct why *why)
+                                    int16_t *replicas, struct why *why)
 {
     const struct topic_create_spec *spec = create->spec;
 
@@ -24,7 +17,7 @@ static enum err topic_create_counts(const struct topic_create *create,
         *replicas = create->defaults.replication_factor;
     }
     if (*replicas == -1) {
-        *replicas = MIN(3, brokers);
+        *replicas = placement_default_replicas(brokers);
     }
     if (*partitions < 1) {
         return why_set(why, ERR_INVALID_PARTITIONS,
@@ -37,19 +30,6 @@ static enum err topic_create_counts(const struct topic_create *create,
                        "%d partitions are more than one topic may have here, "
                        "%d (limits.partitions_per_topic)",
                        *partitions, create->defaults.partitions_max);
-    }
-    if (*replicas < 1) {
-        return why_set(why, ERR_INVALID_REPLICATION_FACTOR,
-                       "the replication factor is %d; it must be at least 1, "
-                       "or -1 for the default",
-                       *replicas);
-    }
-    if (*replicas > brokers) {
-        return why_set(why, ERR_INVALID_REPLICATION_FACTOR,
-                       "a replication factor of %d needs %d brokers; there %s "
-                       "%d",
-                       *replicas, *replicas, brokers == 1 ? "is" : "are",
-                       brokers);
     }
     return ERR_NONE;
 }
@@ -135,7 +115,7 @@ static enum err topic_create_place(struct topic_create *create,
 {
     struct arena *arena = &create->change.arena;
     int32_t count;
-    int32_t replicas;
+    int16_t replicas;
     int32_t *placed;
     enum err err = topic_create_counts(create, brokers->count, &count,
                                        &replicas, why);
@@ -143,9 +123,13 @@ static enum err topic_create_place(struct topic_create *create,
     if (err != ERR_NONE) {
         return err;
     }
-    placed =
-        arena_array(arena, (size_t)count * (size_t)replicas, sizeof(*placed));
-    placement_choose(brokers, count, replicas, create->topic_id, placed);
+    placed = arena_array(arena, (size_t)count,
+                         (size_t)MAX(replicas, 1) * sizeof(*placed));
+    err = placement_make(brokers, count, replicas,
+                         bytes_get_u64(create->topic_id.bytes), placed, why);
+    if (err != ERR_NONE) {
+        return err;
+    }
     command->partitions_count = count;
     command->partitions =
         arena_array(arena, (size_t)count, sizeof(*command->partitions));
@@ -182,13 +166,13 @@ static enum err topic_create_configs(struct topic_create *create,
                                                  .value = config->value};
     }
     if (!has_min_insync) {
-        int32_t replicas = command->partitions[0].replicas_count;
+        int16_t replicas = (int16_t)command->partitions[0].replicas_count;
 
         command->configs[command->configs_count++] =
             (struct command_create_topic_config){
                 .name = min_insync,
                 .value = arena_printf(arena, "%d",
-                                      topic_create_min_insync(replicas))};
+                                      placement_default_min_insync(replicas))};
     }
     return ERR_NONE;
 }
