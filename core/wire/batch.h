@@ -14,6 +14,7 @@
 #define WIRE_BATCH_H
 
 #include "wire/compress.h"
+#include "wire/record.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
@@ -102,53 +103,6 @@ void batch_seal(void *batch);
 MUST_USE enum err batch_payload(const void *batch, const struct batch_header *h,
                                 size_t bytes_max, struct arena *arena,
                                 struct str *out);
-
-struct record {
-    int32_t offset_delta;
-    int64_t timestamp_delta;
-    int8_t attributes;
-    int32_t headers_count;
-    struct str key;     /* null: no key */
-    struct str value;   /* null: a tombstone */
-    struct str headers; /* as encoded; record_header_next() reads them */
-};
-
-struct record_header {
-    struct str key;
-    struct str value; /* null is allowed */
-};
-
-/* The timestamp that a consumer sees. */
-static inline int64_t record_timestamp(const struct batch_header *h,
-                                       const struct record *record)
-{
-    return (h->attributes & BATCH_LOG_APPEND_TIME) != 0
-               ? h->max_timestamp
-               : (int64_t)((uint64_t)h->base_timestamp +
-                           (uint64_t)record->timestamp_delta);
-}
-
-/* Walks over the records of a payload.
- *
- *   record_iter_init(&iter, &header, payload);
- *   while (record_iter_next(&iter, &record)) { ... }
- *   err = record_iter_finish(&iter); */
-struct record_iter {
-    struct reader reader;
-    int32_t left;
-};
-
-void record_iter_init(struct record_iter *iter, const struct batch_header *h,
-                      struct str payload);
-/* False at the end and at the first record that cannot be read. */
-bool record_iter_next(struct record_iter *iter, struct record *out);
-/* ERR_CORRUPT when a record could not be read, or bytes or records are left. */
-MUST_USE enum err record_iter_finish(const struct record_iter *iter);
-
-/* Walks over a record's headers: start with a reader over record->headers and
- * call headers_count times. False when it is damaged (iteration of records has
- * checked that it is not). */
-bool record_header_next(struct reader *headers, struct record_header *out);
 
 /* What a batch to be built says of itself; zero is not the usual default, so
  * start from BATCH_OPTIONS. */
