@@ -82,7 +82,6 @@ static void storage_free(struct storage *storage)
             container_of(list_pop(&storage->queue), struct storage_job, node);
 
         if (job->block != NULL) {
-            watch_cancel(&job->waiter);
             tail_block_unref(job->block);
         }
         mem_free(job);
@@ -501,6 +500,9 @@ static void storage_job_written(struct log_append *append, enum err err)
     struct storage *storage = job->storage;
     struct why why;
 
+    if (storage->broken) {
+        return;
+    }
     if (err != ERR_NONE) {
         (void)why_set(&why, err, "could not store entry %llu: %s",
                       (unsigned long long)job->first, err_text(err));
@@ -780,6 +782,10 @@ static void storage_log_closed(void *arg)
 /* Gives up the log, or what was never opened. */
 static void storage_abandon(struct storage *storage)
 {
+    list_each(node, &storage->queue)
+    {
+        watch_cancel(&container_of(node, struct storage_job, node)->waiter);
+    }
     if (storage->log != NULL) {
         log_close(storage->log, storage_log_closed, storage);
     } else {
