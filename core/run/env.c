@@ -65,7 +65,7 @@ static void loop_random(struct env *env, void *into, size_t bytes)
 
 static void loop_timer_due(uv_timer_t *timer)
 {
-    loop_timers_fire(timer->data);
+    env_timers_fire(timer->data);
 }
 
 static void loop_timer_arm(struct loop *loop)
@@ -88,7 +88,7 @@ static void loop_timer_arm(struct loop *loop)
 
 /* A timer that is set again by what fires waits for the next turn, even with
  * no delay: its key is above now. */
-void loop_timers_fire(struct loop *loop)
+void env_timers_fire(struct loop *loop)
 {
     int64_t now_ms = (int64_t)uv_now(&loop->uv);
 
@@ -148,7 +148,7 @@ static void loop_idle(uv_idle_t *idle)
     (void)idle; /* that it runs is enough: the loop does not sleep */
 }
 
-void loop_soon_run(struct loop *loop)
+void env_soon_run(struct loop *loop)
 {
     struct list round;
     struct list *node;
@@ -214,7 +214,7 @@ static void loop_fence(struct env *env, struct env_fence *fence)
     mail_send(loop, &fence->mail);
 }
 
-void loop_fences_leave(struct loop *loop)
+void env_fences_leave(struct loop *loop)
 {
     struct mail *leaving = loop->fences;
 
@@ -237,7 +237,7 @@ void loop_fences_leave(struct loop *loop)
     }
 }
 
-const struct env_ops loop_env_ops = {
+const struct env_ops env_loop_ops = {
     .now_ms = loop_now_ms,
     .wall_ms = loop_wall_ms,
     .random = loop_random,

@@ -3,7 +3,7 @@
  *
  * Each loop has one (loop_env()); the simulator of tests/sim has its own, with
  * a virtual clock and one seed, so that log/ and quorum/ run there unchanged.
- * All calls and all callbacks happen on the env's own loop, work's run aside. */
+ * All calls and all callbacks happen on the env's own loop, but work's run. */
 #ifndef RUN_ENV_H
 #define RUN_ENV_H
 

@@ -21,15 +21,15 @@ static _Thread_local struct loop *loop_here;
 
 static void loop_prepare(uv_prepare_t *prepare)
 {
-    loop_soon_run(prepare->data);
+    env_soon_run(prepare->data);
 }
 
 static void loop_check(uv_check_t *check)
 {
     struct loop *loop = check->data;
 
-    loop_soon_run(loop);
-    loop_fences_leave(loop);
+    env_soon_run(loop);
+    env_fences_leave(loop);
 }
 
 static void loop_wake(uv_async_t *wake)
@@ -55,7 +55,7 @@ static int loop_init(struct loop *loop, struct loops *loops, unsigned index)
     int status;
 
     *loop = (struct loop){
-        .env = {.ops = &loop_env_ops, .disk = disk_real()},
+        .env = {.ops = &env_loop_ops, .disk = disk_real()},
         .loops = loops,
         .index = index,
         .armed_ms = INT64_MAX,

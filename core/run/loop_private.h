@@ -41,12 +41,12 @@ struct loops {
     void *signal_arg;
 };
 
-extern const struct env_ops loop_env_ops;
+extern const struct env_ops env_loop_ops;
 
 /* env.c: the parts of a turn. */
-void loop_timers_fire(struct loop *loop);
-void loop_soon_run(struct loop *loop);
-void loop_fences_leave(struct loop *loop);
+void env_timers_fire(struct loop *loop);
+void env_soon_run(struct loop *loop);
+void env_fences_leave(struct loop *loop);
 
 /* mail.c: delivers all that has come until now. */
 void mail_deliver(struct loop *loop);

@@ -935,8 +935,10 @@ static void *watch_sleep(void *arg)
 {
     long before, after;
 
-    sleep_ms(200);
-    before = switches();
+    do { /* until what was started has ended */
+        before = switches();
+        sleep_ms(300);
+    } while (switches() != before);
     sleep_ms(2000);
     after = switches();
     *(long *)arg = after - before;
