@@ -45,7 +45,7 @@ link = $(call say,ld $@) $(CC) $(LDFLAGS) -o $@ $(filter %.o,$^) \
 WIRE := $(sort $(wildcard schema/wire/*.wire schema/commands/*.wire))
 build/gen/base/%.h build/gen/base/%.c: schema/%.lua scripts/errgen.lua
 	@mkdir -p $(@D) && lua5.4 scripts/errgen.lua $< build/gen/base/$*
-build/gen/wire.mk: scripts/wiregen.lua $(WIRE)
+build/gen/wire.mk: scripts/wiregen.lua scripts/wireschema.lua $(WIRE)
 	@mkdir -p build/gen/wire && lua5.4 scripts/wiregen.lua build/gen/wire $(WIRE)
 	@echo GEN_wire := build/gen/wire/*.c > $@
 build/gen/meta/schema.c: scripts/embed.lua $(wildcard schema/meta/*.sql)
