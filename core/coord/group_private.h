@@ -1,0 +1,59 @@
+/* group_private.h - what group_core.c, group_member_core.c and group_join_core.c
+ * share. */
+#ifndef COORD_GROUP_PRIVATE_H
+#define COORD_GROUP_PRIVATE_H
+
+#include "coord/group_core.h"
+
+/* A member that has not completed its first join may wait for so long. */
+enum { GROUP_NEW_MEMBER_MS = 300000 };
+
+/* group_core.c */
+struct group_answer *group_answer(struct group_effects *out, void *token,
+                                  enum group_answer_kind kind, enum err err);
+/* Begins a rebalance, unless one is under way already. */
+void group_prepare(struct group *group, int64_t now_ms,
+                   struct group_effects *out);
+/* Completes the rebalance when nobody is missing. */
+void group_try_complete(struct group *group, int64_t now_ms,
+                        struct group_effects *out);
+/* Answers a member's join with the group as it is. */
+void group_answer_join(struct group *group, struct group_member *member,
+                       void *token, struct group_effects *out);
+/* The member goes, and what follows from that. */
+void group_remove_member(struct group *group, struct group_member *member,
+                         int64_t now_ms, struct group_effects *out);
+/* Checks who calls. *out: the member.
+ * Errors: ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID. */
+MUST_USE enum err group_find_caller(const struct group *group,
+                                    struct str member_id,
+                                    struct str instance_id,
+                                    struct group_member **out);
+
+/* group_member_core.c */
+struct group_member *group_member_new(struct str id, bool is_pending);
+void group_member_free(struct group_member *member);
+void group_member_set_protocols(struct group_member *member,
+                                const struct group_protocol *protocols,
+                                int32_t count);
+bool group_member_has_protocols(const struct group_member *member,
+                                const struct group_protocol *protocols,
+                                int32_t count);
+const struct group_protocol *
+group_member_find_protocol(const struct group_member *member, struct str name);
+/* Replaces an owned text. */
+void group_text_set(struct str *text, struct str value);
+/* Starts the member's session anew; a parked member has none. */
+void group_member_touch(struct group *group, struct group_member *member,
+                        int64_t now_ms);
+void group_member_suspend(struct group *group, struct group_member *member);
+/* Into and out of the group's lists and maps. */
+void group_member_add(struct group *group, struct group_member *member);
+void group_member_take_out(struct group *group, struct group_member *member);
+
+static inline struct group_member *group_member_of(struct list *node)
+{
+    return container_of(node, struct group_member, node);
+}
+
+#endif
