@@ -11,7 +11,7 @@
 #include "base/must.h"
 #include "base/trace.h"
 #include "log/log.h"
-#include "wire/header.h"
+#include "wire/envelope.h"
 
 #include <arpa/inet.h>
 
@@ -70,14 +70,6 @@ void api_close_all(struct api *api)
     mem_free(api);
 }
 
-/* Kafka's header version for a request: with a tag section (2) once the request
- * is flexible. */
-static int16_t dispatch_header_version(const struct api_info *info,
-                                       int16_t version)
-{
-    return version >= info->flexible_min ? 2 : 1;
-}
-
 static const struct dispatch_entry *dispatch_find(int16_t key)
 {
     for (size_t i = 0; i < ARRAY_COUNT(entries); i++) {
@@ -102,17 +94,21 @@ void dispatch_request(void *arg, struct request *request)
     struct request_header header = {0};
     const struct dispatch_entry *entry;
     const struct api_info *info;
+    enum err err;
 
     request->context = r;
     r->api = api;
     r->request = request;
     r->arena = &request->arena;
     reader_init(&r->body, request->frame, request->bytes);
-    r->key = reader_i16(&r->body);
-    r->version = reader_i16(&r->body);
+    err = envelope_read_request(&r->body, &header);
+    r->key = header.request_api_key;
+    r->version = header.request_api_version;
+    r->correlation_id = header.correlation_id;
+    r->client_id = header.client_id;
     info = api_find(r->key);
     entry = dispatch_find(r->key);
-    if (r->body.failed || info == NULL || entry == NULL) {
+    if (info == NULL || entry == NULL) {
         dispatch_unserved(r, "is not served here");
         return;
     }
@@ -121,15 +117,10 @@ void dispatch_request(void *arg, struct request *request)
         dispatch_unserved(r, "is not served in this version");
         return;
     }
-    reader_init(&r->body, request->frame, request->bytes);
-    request_header_decode(&r->body, r->arena,
-                          dispatch_header_version(info, r->version), &header);
-    if (r->body.failed) {
+    if (err != ERR_NONE && r->key != API_API_VERSIONS) {
         api_malformed(r);
         return;
     }
-    r->correlation_id = header.correlation_id;
-    r->client_id = header.client_id;
     entry->handle(r);
 }
 
@@ -159,14 +150,10 @@ bool api_decoded(struct api_request *r)
 
 struct writer *api_answer_begin(struct api_request *r, size_t bytes)
 {
-    const struct api_info *info = api_find(r->key);
-    bool flexible =
-        r->version >= info->flexible_min && r->key != API_API_VERSIONS;
-    struct response_header header = {.correlation_id = r->correlation_id};
-
     writer_init(&r->writer, r->arena, bytes + 16);
-    writer_i32(&r->writer, 0); /* the length, once it is known */
-    response_header_encode(&r->writer, flexible ? 1 : 0, &header);
+    writer_frame_open(&r->writer);
+    envelope_write_response(&r->writer, api_find(r->key), r->version,
+                            r->correlation_id);
     return &r->writer;
 }
 
@@ -228,13 +215,12 @@ void api_answer_end(struct api_request *r)
         unpin->splices = w->splices;
         arena_on_reset(r->arena, &unpin->cleanup);
     }
-    if (w->failed) {
+    if (writer_frame_close(w) != ERR_NONE) {
         trace(TRACE_ERROR, "closed %s: the answer to %s cannot be encoded",
               conn_peer(r->request->conn), api_find(r->key)->name);
         api_close(r);
         return;
     }
-    bytes_put_u32(w->start, (uint32_t)(writer_total(w) - 4));
     parts = arena_array(r->arena, 2 * splices + 1, sizeof(*parts));
     conn_respond(r->request, parts, api_answer_parts(r, parts));
 }
