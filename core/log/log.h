@@ -15,11 +15,10 @@
 #ifndef LOG_LOG_H
 #define LOG_LOG_H
 
-#include "base/arena.h"
 #include "base/uuid.h"
+#include "log/producers.h"
 #include "run/env.h"
 #include "run/watch.h"
-#include "wire/batch.h"
 
 struct log;
 
@@ -33,7 +32,10 @@ struct log_config {
     int64_t file_delete_delay_ms;
     int64_t flush_messages; /* async only: sync after so many records ... */
     int64_t flush_ms;       /* ... or so long; INT64_MAX: never by this */
-    bool flush_commit;      /* true: group commit from each append on */
+    /* Batches from clients are refused when they would leave less than this
+     * free on the volume (design decision 17); 0: no reserve. */
+    int64_t reserve_bytes;
+    bool flush_commit; /* true: group commit from each append on */
     bool retain;            /* cleanup.policy contains delete */
 };
 
@@ -44,34 +46,10 @@ struct log_recovery {
     int64_t cut_from_offset; /* first offset of the torn tail; -1: none */
     uint64_t cut_bytes;      /* moved to *.cut */
     uint64_t scanned_bytes;  /* of .log files read */
-    int64_t damaged_offset;  /* below the flushed point; -1: none */
-    char damaged_file[64];
+    int64_t damaged_offset;  /* below the flushed point; -1: none. The first: */
+    char damaged_file[64];   /* each one is traced with topic and file */
     uint64_t damaged_position;
-};
-
-/* Who is told about the batches of a log, in order: the producer state of a
- * partition (producers_of_log()), of a lane, or nobody. An interface, because
- * the lane that checks a producer's sequences need not be the log that keeps
- * its records. Called on the owner loop. */
-struct log_producers {
-    /* Before a client's batch is given its offset. ERR_NONE: append it;
-     * *duplicate: do not, it is at *base_offset already. */
-    enum err (*check)(struct log_producers *producers,
-                      const struct batch_header *batch, bool *duplicate,
-                      int64_t *base_offset);
-    /* The batch is in the log at batch->base_offset (append and recovery). */
-    void (*note)(struct log_producers *producers,
-                 const struct batch_header *batch);
-    /* The log ends at offset now: forget what lies above (truncation), or
-     * everything (offset 0); note() follows for what is replayed. */
-    void (*reset)(struct log_producers *producers);
-    /* State as of the log's end: Kafka's .snapshot bytes, and our own deeper
-     * ones. Allocated with mem_. */
-    void (*save)(struct log_producers *producers, char **kafka,
-                 size_t *kafka_bytes, char **deep, size_t *deep_bytes);
-    /* deep: NULL when only Kafka's file is there. */
-    enum err (*load)(struct log_producers *producers, struct str kafka,
-                     struct str deep);
+    uint32_t damaged_count;
 };
 
 struct log_options {
@@ -90,8 +68,11 @@ struct log_options {
 
 /* Opens the folder, made when absent, and recovers it. Blocks; on the owner
  * loop or before it runs.
+ * The flushed end is the log's end then; the visible end is its start, until
+ * log_set_visible_end().
  * report: filled in, also when nothing was wrong.
- * Errors: ERR_DISK, ERR_DAMAGED only where nothing can be served at all. */
+ * Errors: ERR_DISK, ERR_FULL, ERR_TOO_LARGE (path), ERR_EXISTS (the folder
+ *         belongs to another topic id). */
 MUST_USE enum err log_open(struct env *env, const struct log_options *options,
                            struct log **out, struct log_recovery *report,
                            struct why *why);
@@ -100,22 +81,34 @@ MUST_USE enum err log_open(struct env *env, const struct log_options *options,
  * frees the log; done runs when the disk is quiet. */
 void log_close(struct log *log, void (*done)(void *arg), void *arg);
 
-/* Renames the folder to <folder>.<uuid>-delete and removes it in the
- * background, once readers have let go; frees the log. */
-void log_remove(struct log *log, void (*done)(void *arg), void *arg);
+/* For a simulator, after simenv_crash(): frees the log, calls nobody, leaves the
+ * disk as it is. Ranges must have been unpinned. */
+void log_abandon(struct log *log);
 
-/* One batch of a client or of the quorum. Caller's memory, in use until done. */
+/* Once readers have let go, renames the folder to <folder>.<uuid>-delete and
+ * removes it; frees the log. done runs then, and only then the folder's name may
+ * be used again. What a crash leaves behind, log_sweep() finds. */
+void log_remove(struct log *log, void (*done)(void *arg), void *arg);
+/* Removes what is named *-delete in the folder of all partitions; at start.
+ * Blocks. Errors: ERR_DISK, ERR_NOT_FOUND (no such folder). */
+MUST_USE enum err log_sweep(struct disk *disk, const char *folder,
+                            struct why *why);
+
+/* One batch of a client, of the quorum, of a leader. Caller's memory, in use
+ * until done. */
 struct log_append {
     uint8_t *batch; /* borrowed; base offset and leader epoch are written in */
     uint32_t bytes;
     int32_t leader_epoch;
-    bool from_client; /* ask options.producers->check() */
+    bool from_client; /* ask options.producers->check(), mind the reserve */
+    bool as_given;    /* a follower's: offset and epoch stay as they are */
     void (*done)(struct log_append *append, enum err err);
     /* Out, valid from done on: */
     int64_t base_offset;
     int64_t last_offset;
-    bool duplicate;    /* was there already; nothing was written */
-    struct list node;  /* private */
+    bool duplicate;   /* was there already; nothing was written */
+    struct list node; /* private from here on */
+    enum err err;
 };
 
 /* Appends a checked batch (wire/batch.h) at the log's end.
@@ -124,7 +117,9 @@ struct log_append {
  * turn, done comes after it. On disk once the flushed end passed last_offset;
  * for a duplicate that holds as well: wait for the same.
  * Errors (in done): what producers->check() refuses, ERR_RECORD_LIST_TOO_LARGE
- * (over segment_bytes), ERR_FULL (the disk is at its reserve).
+ * (over segment_bytes), ERR_FULL (the disk is at its reserve, or full: nothing
+ * was written), ERR_OFFSET_OUT_OF_RANGE (as_given, below the end), ERR_DISK,
+ * ERR_CLOSED.
  * Source: KIP-98; record-format 5, 6. */
 void log_append(struct log *log, struct log_append *append);
 
@@ -147,7 +142,8 @@ struct watch *log_flushed_watch(struct log *log);
 /* Owner loop. The end of what was written. */
 int64_t log_end_offset(const struct log *log);
 /* Owner loop. Readers see offsets below it: the replica sets it to the high
- * watermark. Never above the end; may not go back but by log_truncate(). */
+ * watermark. Never above the end; a lower one than before is ignored (only
+ * log_truncate() takes it back). */
 void log_set_visible_end(struct log *log, int64_t offset);
 
 /* Any loop. */
@@ -229,5 +225,11 @@ void log_configure(struct log *log, const struct log_config *config);
 
 /* All bytes of all segments. Owner loop. */
 uint64_t log_bytes(const struct log *log);
+
+/* The producer state of a partition: Kafka's rules, five batches deep. For
+ * log_options.producers; outlives the log.
+ * expiration_ms: producer.id.expiration.ms. */
+struct log_producers *log_producers_open(int64_t expiration_ms);
+void log_producers_close(struct log_producers *producers);
 
 #endif

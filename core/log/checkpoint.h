@@ -1,0 +1,63 @@
+/* checkpoint.h - the small files of a partition.
+ *
+ *   flushed-point      two slots of 64 bytes, at 0 and 512, written in turn
+ *   log-start          "version: 0", "start_offset: N"
+ *   partition.metadata Kafka's: "version: 0", "topic_id: <base64>"
+ *   producer-state, <offset>.producers   ours: offset, CRC, the deep bytes
+ *   <offset>.snapshot  Kafka's own, with its own CRC
+ *
+ * The flushed point and the start are durable on return; producer state is
+ * not synced: it carries a CRC, and where it is lost the log is read again.
+ * All calls block. log/README.md has the bytes. */
+#ifndef LOG_CHECKPOINT_H
+#define LOG_CHECKPOINT_H
+
+#include "base/uuid.h"
+#include "run/file.h"
+
+/* Everything below offset is on the disk. */
+struct checkpoint_point {
+    int64_t offset; /* -1: unknown */
+    int64_t base;   /* the segment that holds it ... */
+    uint64_t position; /* ... and where there */
+    int64_t first_timestamp; /* of that segment; -1: none */
+    int64_t created_ms;      /* of that segment */
+    uint64_t number;         /* of this writing; the next slot's is +1 */
+};
+
+/* offset -1 when there is no such file or neither slot is good.
+ * Errors: ERR_DISK. */
+MUST_USE enum err checkpoint_load_point(struct disk *disk, const char *folder,
+                                        struct checkpoint_point *out,
+                                        struct why *why);
+/* Counts point->number up. */
+MUST_USE enum err checkpoint_save_point(struct disk *disk, const char *folder,
+                                        struct checkpoint_point *point,
+                                        struct why *why);
+
+/* -1: no such file. Errors: ERR_CORRUPT, ERR_DISK. */
+MUST_USE enum err checkpoint_load_start(struct disk *disk, const char *folder,
+                                        int64_t *offset, struct why *why);
+MUST_USE enum err checkpoint_save_start(struct disk *disk, const char *folder,
+                                        int64_t offset, struct why *why);
+
+/* Makes partition.metadata where there is none that can be read; not synced.
+ * Errors: ERR_EXISTS (it names another topic), ERR_DISK, ERR_FULL. */
+MUST_USE enum err checkpoint_claim(struct disk *disk, const char *folder,
+                                   struct uuid topic_id, struct why *why);
+
+/* Gives the deep bytes, from mem_, and the offset that they are as of.
+ * Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_DISK. */
+MUST_USE enum err checkpoint_load_state(struct disk *disk, const char *path,
+                                        int64_t *offset, char **bytes,
+                                        size_t *count, struct why *why);
+/* Written beside, renamed over; not synced. */
+MUST_USE enum err checkpoint_save_state(struct disk *disk, const char *path,
+                                        int64_t offset, const char *bytes,
+                                        size_t count, struct why *why);
+/* The same for bytes that carry their own CRC. */
+MUST_USE enum err checkpoint_save_bytes(struct disk *disk, const char *path,
+                                        const struct iovec *parts, int count,
+                                        struct why *why);
+
+#endif

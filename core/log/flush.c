@@ -1,0 +1,405 @@
+/* flush.c - the sync job, the point job, and when each begins. */
+#include "log/flush.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "log/names.h"
+
+enum { FLUSH_POINT_MS = 1000 };
+
+static void flush_kick(struct flush *flush);
+static void flush_kick_point(struct flush *flush);
+
+static void flush_fire(struct env_timer *timer)
+{
+    struct flush *flush = container_of(timer, struct flush, timer);
+
+    flush->timer_set = false;
+    flush->point_due = true;
+    flush_kick_point(flush);
+}
+
+void flush_init(struct flush *flush, struct env *env, const char *folder,
+                const struct flush_calls *calls, void *arg, uint64_t key,
+                struct view_mark mark, const struct checkpoint_point *point)
+{
+    *flush = (struct flush){.env = env,
+                            .folder = folder,
+                            .calls = calls,
+                            .arg = arg,
+                            .written = mark,
+                            .flushed = mark,
+                            .point = *point};
+    must(pthread_mutex_init(&flush->lock, NULL) == 0);
+    flush->timer.fire = flush_fire;
+    flush->job.work.key = key;
+    flush->point_job.work.key = key ^ 1;
+}
+
+void flush_file_free(struct flush_file *file)
+{
+    if (file != NULL) {
+        mem_free(file->path);
+        mem_free(file->bytes);
+        mem_free(file);
+    }
+}
+
+static void flush_files_free(struct flush_file *files)
+{
+    while (files != NULL) {
+        struct flush_file *next = files->next;
+
+        flush_file_free(files);
+        files = next;
+    }
+}
+
+static void flush_items_free(struct flush_item *items, uint32_t count)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        segment_unref(items[i].segment);
+    }
+    mem_free(items);
+}
+
+void flush_fini(struct flush *flush)
+{
+    must(flush_is_idle(flush));
+    env_timer_stop(flush->env, &flush->timer);
+    flush_items_free(flush->items, flush->item_count);
+    flush_files_free(flush->files);
+    (void)pthread_mutex_destroy(&flush->lock);
+    *flush = (struct flush){0};
+}
+
+void flush_abandon(struct flush *flush)
+{
+    flush_items_free(flush->job.items, flush->job.item_count);
+    flush_files_free(flush->job.files);
+    flush_file_free(flush->point_job.state);
+    flush->job.items = NULL;
+    flush->job.item_count = 0;
+    flush->busy = false;
+    flush->point_busy = false;
+    flush_stop(flush);
+}
+
+bool flush_is_idle(const struct flush *flush)
+{
+    return !flush->busy && !flush->point_busy;
+}
+
+/* The segment's place among the dirty ones; it is put there when it is not. */
+static struct flush_item *flush_item(struct flush *flush,
+                                     struct segment *segment)
+{
+    if (segment->dirty) {
+        for (uint32_t i = flush->item_count; i > 0; i--) {
+            if (flush->items[i - 1].segment == segment) {
+                return &flush->items[i - 1];
+            }
+        }
+    }
+    if (flush->item_count == flush->item_capacity) {
+        flush->item_capacity = MAX(flush->item_capacity * 2, 2U);
+        flush->items =
+            mem_realloc(flush->items,
+                        sizeof(flush->items[0]) * flush->item_capacity);
+    }
+    segment->dirty = true;
+    segment_ref(segment);
+    flush->items[flush->item_count] = (struct flush_item){.segment = segment};
+    return &flush->items[flush->item_count++];
+}
+
+void flush_wrote(struct flush *flush, struct segment *segment,
+                 struct view_mark mark)
+{
+    (void)flush_item(flush, segment);
+    flush->written = mark;
+}
+
+void flush_moved(struct flush *flush, struct view_mark mark)
+{
+    flush->written = mark;
+}
+
+void flush_renamed(struct flush *flush)
+{
+    flush->folder_dirty = true;
+}
+
+void flush_created(struct flush *flush)
+{
+    flush->folder_dirty = true;
+    flush->parent_dirty = true;
+}
+
+void flush_sealed(struct flush *flush, struct segment *segment)
+{
+    flush_item(flush, segment)->indexes = true;
+}
+
+void flush_file(struct flush *flush, struct flush_file *file)
+{
+    file->next = flush->files;
+    flush->files = file;
+}
+
+void flush_now(struct flush *flush)
+{
+    flush->wanted = true;
+    flush_kick(flush);
+}
+
+void flush_point_now(struct flush *flush)
+{
+    flush->point_due = true;
+    flush_kick_point(flush);
+}
+
+void flush_stop(struct flush *flush)
+{
+    env_timer_stop(flush->env, &flush->timer);
+    flush->timer_set = false;
+    flush->wanted = false;
+    flush->point_due = false;
+}
+
+enum err flush_lower(struct flush *flush, struct view_mark mark,
+                     struct why *why)
+{
+    struct checkpoint_point point = {.offset = mark.offset,
+                                     .base = mark.base,
+                                     .position = mark.position,
+                                     .first_timestamp = -1};
+    enum err err;
+
+    must(pthread_mutex_lock(&flush->lock) == 0);
+    flush->cuts++;
+    point.number = flush->point.number;
+    if (flush->point_busy) {
+        point.number = MAX(point.number, flush->point_job.point.number);
+    }
+    err = checkpoint_save_point(flush->env->disk, flush->folder, &point, why);
+    must(pthread_mutex_unlock(&flush->lock) == 0);
+    if (!err) {
+        flush->point = point;
+    }
+    flush_files_free(flush->files);
+    flush->files = NULL;
+    return err;
+}
+
+void flush_cut(struct flush *flush, struct view_mark mark)
+{
+    flush->written = mark;
+    if (flush->flushed.offset > mark.offset) {
+        flush->flushed = mark;
+    }
+    if (flush->job.mark.offset > mark.offset) {
+        flush->job.mark = mark;
+    }
+}
+
+/* The files of producer state that the job carries; not those that a truncation
+ * has made wrong meanwhile. */
+static enum err flush_save(struct flush *flush, struct flush_file *files,
+                           uint32_t cuts, struct why *why)
+{
+    struct disk *disk = flush->env->disk;
+    enum err err = ERR_NONE;
+
+    must(pthread_mutex_lock(&flush->lock) == 0);
+    for (struct flush_file *file = files;
+         !err && file != NULL && cuts == flush->cuts; file = file->next) {
+        struct iovec part = {file->bytes, file->count};
+
+        err = file->is_kafka
+                  ? checkpoint_save_bytes(disk, file->path, &part, 1, why)
+                  : checkpoint_save_state(disk, file->path, file->offset,
+                                          file->bytes, file->count, why);
+    }
+    must(pthread_mutex_unlock(&flush->lock) == 0);
+    /* Without its file the state is replayed from the log: a full disk alone
+     * is no reason to end. */
+    return err == ERR_FULL ? ERR_NONE : err;
+}
+
+/* On a disk thread. */
+static void flush_job_run(struct work *work)
+{
+    struct flush_job *job = container_of(work, struct flush_job, work);
+    struct flush *flush = container_of(job, struct flush, job);
+    struct disk *disk = flush->env->disk;
+    enum err err = ERR_NONE;
+
+    for (uint32_t i = 0; !err && i < job->item_count; i++) {
+        err = segment_sync(job->items[i].segment, job->items[i].indexes,
+                           &job->why);
+    }
+    if (!err && job->folder) {
+        err = disk_sync_folder(disk, flush->folder, &job->why);
+    }
+    if (!err && job->parent) {
+        char *parent = names_parent(flush->folder);
+
+        err = disk_sync_folder(disk, parent, &job->why);
+        mem_free(parent);
+    }
+    if (!err) {
+        err = flush_save(flush, job->files, job->cuts, &job->why);
+    }
+    job->err = err;
+}
+
+static void flush_fail(struct flush *flush, const struct why *why)
+{
+    if (!flush->broken) {
+        flush->broken = true;
+        flush->calls->failed(flush->arg, why);
+    }
+}
+
+static void flush_tell_idle(struct flush *flush)
+{
+    if (flush_is_idle(flush)) {
+        flush->calls->idle(flush->arg);
+    }
+}
+
+static void flush_job_done(struct work *work)
+{
+    struct flush *flush = container_of(work, struct flush, job.work);
+    struct flush_job *job = &flush->job;
+    bool sealed = false;
+
+    for (uint32_t i = 0; i < job->item_count; i++) {
+        sealed = sealed || job->items[i].indexes;
+    }
+    flush_items_free(job->items, job->item_count);
+    flush_files_free(job->files);
+    job->items = NULL;
+    job->item_count = 0;
+    job->files = NULL;
+    flush->busy = false;
+    if (job->err) {
+        flush_fail(flush, &job->why);
+    } else {
+        flush->flushed = job->mark;
+        flush->point_due = flush->point_due || sealed;
+        flush_kick(flush);
+        flush_kick_point(flush);
+        flush->calls->advanced(flush->arg);
+    }
+    flush_tell_idle(flush);
+}
+
+static void flush_kick(struct flush *flush)
+{
+    struct flush_job *job = &flush->job;
+
+    if (!flush->wanted || flush->busy || flush->broken) {
+        return;
+    }
+    flush->wanted = false;
+    if (flush->item_count == 0 && !flush->folder_dirty &&
+        flush->files == NULL &&
+        flush->written.offset == flush->flushed.offset) {
+        return;
+    }
+    job->mark = flush->written;
+    job->items = flush->items;
+    job->item_count = flush->item_count;
+    job->files = flush->files;
+    job->folder = flush->folder_dirty;
+    job->parent = flush->parent_dirty;
+    job->cuts = flush->cuts;
+    job->work.run = flush_job_run;
+    job->work.done = flush_job_done;
+    for (uint32_t i = 0; i < job->item_count; i++) {
+        job->items[i].segment->dirty = false;
+    }
+    flush->items = NULL;
+    flush->item_count = 0;
+    flush->item_capacity = 0;
+    flush->files = NULL;
+    flush->folder_dirty = false;
+    flush->parent_dirty = false;
+    flush->busy = true;
+    env_work(flush->env, &job->work);
+}
+
+/* On a disk thread. The state first: a point without it only means that more is
+ * read again. */
+static void flush_point_run(struct work *work)
+{
+    struct flush *flush = container_of(work, struct flush, point_job.work);
+    struct flush_point_job *job = &flush->point_job;
+
+    job->err = flush_save(flush, job->state, job->cuts, &job->why);
+    if (job->err) {
+        return;
+    }
+    must(pthread_mutex_lock(&flush->lock) == 0);
+    if (job->cuts == flush->cuts) {
+        job->err = checkpoint_save_point(flush->env->disk, flush->folder,
+                                         &job->point, &job->why);
+    }
+    must(pthread_mutex_unlock(&flush->lock) == 0);
+}
+
+static void flush_point_done(struct work *work)
+{
+    struct flush *flush = container_of(work, struct flush, point_job.work);
+    struct flush_point_job *job = &flush->point_job;
+
+    flush_file_free(job->state);
+    job->state = NULL;
+    flush->point_busy = false;
+    if (job->err && job->err != ERR_FULL) {
+        flush_fail(flush, &job->why);
+    } else {
+        if (!job->err && job->cuts == flush->cuts) {
+            flush->point = job->point;
+        }
+        flush_kick_point(flush);
+    }
+    flush_tell_idle(flush);
+}
+
+/* Begins to store the point when it is due; else, when it is behind, sees to it
+ * that it will be. */
+static void flush_kick_point(struct flush *flush)
+{
+    struct flush_point_job *job = &flush->point_job;
+
+    if (flush->point_busy || flush->broken) {
+        return;
+    }
+    if (flush->flushed.offset == flush->point.offset) {
+        flush->point_due = false;
+        return;
+    }
+    if (!flush->point_due) {
+        if (!flush->timer_set) {
+            flush->timer_set = true;
+            env_timer_set(flush->env, &flush->timer, FLUSH_POINT_MS);
+        }
+        return;
+    }
+    flush->point_due = false;
+    job->point = (struct checkpoint_point){.offset = flush->flushed.offset,
+                                           .base = flush->flushed.base,
+                                           .position =
+                                               flush->flushed.position,
+                                           .first_timestamp = -1,
+                                           .number = flush->point.number};
+    job->state = flush->calls->capture(flush->arg, &job->point);
+    job->cuts = flush->cuts;
+    job->work.run = flush_point_run;
+    job->work.done = flush_point_done;
+    flush->point_busy = true;
+    env_work(flush->env, &job->work);
+}

@@ -1,0 +1,266 @@
+/* log_replay.c - the producers' state, from what was stored of it and from the
+ * batches that came after.
+ *
+ * Stored are: producer-state (at the flushed point, each second), and at rolls
+ * and at a clean stop <offset>.producers (ours) and <offset>.snapshot (Kafka's,
+ * less deep). The newest that can be read and is not from above the log's end
+ * is loaded; those from above are removed, for the log will pass there again
+ * with other batches. */
+#include "log/log_private.h"
+
+#include "base/mem.h"
+#include "base/trace.h"
+#include "log/names.h"
+#include "log/scan.h"
+
+enum { LOG_STATE_BYTES_MAX = 1 << 30 };
+
+struct log_stored {
+    int64_t offset;
+    bool is_deep;
+};
+
+struct log_states {
+    struct log *log;
+    struct log_stored *list;
+    uint32_t count;
+    uint32_t capacity;
+};
+
+static void log_states_add(void *arg, const char *name, bool is_folder)
+{
+    struct log_states *states = arg;
+    struct log_stored state = {0};
+
+    state.is_deep = names_parse(name, NAMES_DEEP, &state.offset);
+    if (is_folder ||
+        (!state.is_deep && !names_parse(name, NAMES_SNAPSHOT, &state.offset))) {
+        return;
+    }
+    if (states->count == states->capacity) {
+        states->capacity = MAX(states->capacity * 2, 8U);
+        states->list = mem_realloc(states->list, sizeof(states->list[0]) *
+                                                     states->capacity);
+    }
+    states->list[states->count++] = state;
+}
+
+static void log_state_path(const struct log *log,
+                           const struct log_stored *state,
+                           char path[NAMES_PATH_BYTES])
+{
+    names_path(path, log->folder, state->offset,
+               state->is_deep ? NAMES_DEEP : NAMES_SNAPSHOT);
+}
+
+static void log_state_remove(struct log *log, const char *path)
+{
+    enum err err = disk_remove(log->env->disk, path, NULL);
+
+    if (err && err != ERR_NOT_FOUND) {
+        trace(TRACE_WARN, "could not remove \"%s\"", path);
+    }
+}
+
+/* Whether the state belongs to a log of these ends. */
+static bool log_state_is_usable(const struct log *log, int64_t offset)
+{
+    return offset >= log->segments[0]->base && offset <= log->end_offset;
+}
+
+/* Which of the list is the newest below offset; ours before Kafka's. */
+static struct log_stored *log_states_newest(struct log_states *states,
+                                           int64_t below)
+{
+    struct log_stored *newest = NULL;
+
+    for (uint32_t i = 0; i < states->count; i++) {
+        struct log_stored *state = &states->list[i];
+        int64_t rank = state->offset * 2 + state->is_deep;
+
+        if (rank < below &&
+            (newest == NULL ||
+             rank > newest->offset * 2 + newest->is_deep)) {
+            newest = state;
+        }
+    }
+    return newest;
+}
+
+static enum err log_state_load(struct log *log, const struct log_stored *state)
+{
+    char path[NAMES_PATH_BYTES];
+    char *bytes = NULL;
+    size_t count = 0;
+    int64_t offset = state->offset;
+    enum err err;
+
+    log_state_path(log, state, path);
+    if (state->is_deep) {
+        err = checkpoint_load_state(log->env->disk, path, &offset, &bytes,
+                                    &count, NULL);
+    } else {
+        err = disk_read_all(log->env->disk, path, LOG_STATE_BYTES_MAX, &bytes,
+                            &count, NULL);
+    }
+    if (!err && offset != state->offset) {
+        err = ERR_CORRUPT;
+    }
+    if (!err) {
+        struct str it = str_sub(bytes, count);
+
+        err = log->producers->load(log->producers,
+                                   state->is_deep ? STR_NULL : it,
+                                   state->is_deep ? it : STR_NULL);
+    }
+    mem_free(bytes);
+    return err;
+}
+
+/* Loads the newest stored state; gives the offset that it is as of. */
+static int64_t log_states_load(struct log_states *states)
+{
+    struct log *log = states->log;
+    char path[NAMES_PATH_BYTES];
+    char *bytes = NULL;
+    size_t count = 0;
+    int64_t running = -1;
+    int64_t below = INT64_MAX;
+    struct log_stored *state;
+    enum err err;
+
+    names_join(path, log->folder, NAMES_STATE);
+    err = checkpoint_load_state(log->env->disk, path, &running, &bytes, &count,
+                                NULL);
+    if (err || !log_state_is_usable(log, running)) {
+        log_state_remove(log, path);
+        running = -1;
+    }
+    while ((state = log_states_newest(states, below)) != NULL &&
+           state->offset > running) {
+        below = state->offset * 2 + state->is_deep;
+        if (log_state_load(log, state) == ERR_NONE) {
+            mem_free(bytes);
+            return state->offset;
+        }
+    }
+    if (running >= 0 &&
+        log->producers->load(log->producers, STR_NULL,
+                             str_sub(bytes, count)) == ERR_NONE) {
+        mem_free(bytes);
+        return running;
+    }
+    mem_free(bytes);
+    while ((state = log_states_newest(states, below)) != NULL) {
+        below = state->offset * 2 + state->is_deep;
+        if (log_state_load(log, state) == ERR_NONE) {
+            return state->offset;
+        }
+    }
+    log->producers->reset(log->producers);
+    return log->segments[0]->base;
+}
+
+/* Removes what the log has left behind or not reached, and what no segment
+ * begins at, but for the newest. */
+static void log_states_tidy(struct log_states *states)
+{
+    struct log *log = states->log;
+    uint32_t kept = 0;
+    int64_t newest = -1;
+
+    for (uint32_t i = 0; i < states->count; i++) {
+        if (states->list[i].offset <= log->end_offset) {
+            newest = MAX(newest, states->list[i].offset);
+        }
+    }
+    for (uint32_t i = 0; i < states->count; i++) {
+        struct log_stored *state = &states->list[i];
+        bool keep = log_state_is_usable(log, state->offset) &&
+                    state->offset == newest;
+
+        for (uint32_t s = 0; !keep && s < log->segment_count; s++) {
+            keep = log->segments[s]->base == state->offset &&
+                   state->offset <= log->end_offset;
+        }
+        if (keep) {
+            states->list[kept++] = *state;
+        } else {
+            char path[NAMES_PATH_BYTES];
+
+            log_state_path(log, state, path);
+            log_state_remove(log, path);
+        }
+    }
+    states->count = kept;
+}
+
+/* Notes the batches of one segment from offset on. */
+static enum err log_replay_segment(struct log *log, struct segment *segment,
+                                   int64_t offset, uint64_t *read_bytes,
+                                   struct why *why)
+{
+    struct lazy_handle *handle = NULL;
+    struct segment_spot spot;
+    struct scan scan;
+    enum err err = segment_find(segment, offset, segment_bytes(segment), false,
+                                &spot, why);
+
+    if (err == ERR_NOT_FOUND || err == ERR_DAMAGED) {
+        return ERR_NONE;
+    }
+    err = err ? err : segment_take(segment, false, &handle, why);
+    if (err) {
+        return err;
+    }
+    scan_init(&scan, handle->file, spot.position, segment_bytes(segment));
+    scan.headers_only = true;
+    for (;;) {
+        struct segment_damage damage = {0};
+        struct scan_batch batch;
+
+        if (segment_damage_at(segment, scan.position, &damage) &&
+            damage.position <= scan.position) {
+            scan.position = damage.end_position;
+        }
+        err = scan_next(&scan, &batch, why);
+        if (err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_TORN) {
+            err = ERR_NONE;
+            break;
+        }
+        if (err) {
+            break;
+        }
+        if (batch.header.base_offset >= offset) {
+            log->producers->note(log->producers, &batch.header);
+        }
+    }
+    *read_bytes += scan.read_bytes;
+    scan_fini(&scan);
+    lazy_handle_unref(handle);
+    return err;
+}
+
+enum err log_replay(struct log *log, uint64_t *read_bytes, struct why *why)
+{
+    struct log_states states = {.log = log};
+    int64_t from;
+    enum err err;
+
+    if (log->producers == NULL) {
+        return ERR_NONE;
+    }
+    err = disk_list(log->env->disk, log->folder, log_states_add, &states, why);
+    if (!err) {
+        log_states_tidy(&states);
+        from = log_states_load(&states);
+        for (uint32_t i = 0; !err && i < log->segment_count; i++) {
+            if (log_segment_end(log, i) > from) {
+                err = log_replay_segment(log, log->segments[i], from,
+                                         read_bytes, why);
+            }
+        }
+    }
+    mem_free(states.list);
+    return err;
+}

@@ -1,0 +1,526 @@
+/* producer_state_core.c - Kafka's rules of idempotence, and their two files.
+ *
+ * A chained hash table of small entries; the ids are given out by ourselves,
+ * so the hash needs no secret.
+ *
+ * .snapshot: int16 version = 1, uint32 CRC-32C of what follows, int32 count,
+ * then of each: int64 id, int16 epoch, int32 last sequence, int64 last offset,
+ * int32 offset delta, int64 timestamp, int32 coordinator epoch, int64 first
+ * offset of the open transaction.
+ *
+ * Deep: int32 count, then of each: int64 id, int16 epoch, int64 timestamp,
+ * int32 coordinator epoch, int64 first offset of the open transaction, int8
+ * count of batches, and of each of these, oldest first: int32 last sequence,
+ * int64 last offset, int32 offset delta, int64 timestamp. */
+#include "log/producer_state_core.h"
+
+#include "base/bytes.h"
+#include "base/crc32c.h"
+#include "base/mem.h"
+#include "base/must.h"
+
+enum {
+    PRODUCER_STATE_SLOTS_MIN = 16,
+    PRODUCER_STATE_VERSION = 1,
+    PRODUCER_STATE_HEAD_BYTES = 10,
+    PRODUCER_STATE_ENTRY_BYTES = 46,
+    PRODUCER_STATE_DEEP_BYTES = 31,
+    PRODUCER_STATE_BATCH_BYTES = 24,
+};
+
+static struct producer_state *producer_state_of(struct log_producers *p)
+{
+    return container_of(p, struct producer_state, producers);
+}
+
+static uint32_t producer_state_slot(const struct producer_state *state,
+                                    int64_t producer_id)
+{
+    uint64_t h = (uint64_t)producer_id * UINT64_C(0x9e3779b97f4a7c15);
+
+    return (uint32_t)(h >> 32) & (state->slot_count - 1);
+}
+
+static struct producer_entry *
+producer_state_entry(const struct producer_state *state, int64_t producer_id)
+{
+    struct producer_entry *entry = NULL;
+
+    if (state->slot_count > 0) {
+        entry = state->slots[producer_state_slot(state, producer_id)];
+    }
+    while (entry != NULL && entry->producer_id != producer_id) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+const struct producer_entry *
+producer_state_find(const struct producer_state *state, int64_t producer_id)
+{
+    return producer_state_entry(state, producer_id);
+}
+
+static void producer_state_insert(struct producer_state *state,
+                                  struct producer_entry *entry)
+{
+    struct producer_entry **slot =
+        &state->slots[producer_state_slot(state, entry->producer_id)];
+
+    entry->next = *slot;
+    *slot = entry;
+}
+
+static void producer_state_grow(struct producer_state *state)
+{
+    struct producer_entry **old = state->slots;
+    uint32_t old_count = state->slot_count;
+
+    state->slot_count = MAX(old_count * 2, (uint32_t)PRODUCER_STATE_SLOTS_MIN);
+    state->slots = mem_zalloc(sizeof(*old) * state->slot_count);
+    for (uint32_t i = 0; i < old_count; i++) {
+        while (old[i] != NULL) {
+            struct producer_entry *entry = old[i];
+
+            old[i] = entry->next;
+            producer_state_insert(state, entry);
+        }
+    }
+    mem_free(old);
+}
+
+static struct producer_entry *producer_state_add(struct producer_state *state,
+                                                 int64_t producer_id)
+{
+    struct producer_entry *entry = MEM_NEW(struct producer_entry);
+
+    if (state->count >= state->slot_count) {
+        producer_state_grow(state);
+    }
+    *entry = (struct producer_entry){.producer_id = producer_id,
+                                     .epoch = -1,
+                                     .coordinator_epoch = -1,
+                                     .last_timestamp = -1,
+                                     .txn_first_offset = -1};
+    producer_state_insert(state, entry);
+    state->count++;
+    return entry;
+}
+
+void producer_state_clear(struct producer_state *state)
+{
+    for (uint32_t i = 0; i < state->slot_count; i++) {
+        while (state->slots[i] != NULL) {
+            struct producer_entry *entry = state->slots[i];
+
+            state->slots[i] = entry->next;
+            mem_free(entry);
+        }
+    }
+    state->count = 0;
+}
+
+void producer_state_fini(struct producer_state *state)
+{
+    producer_state_clear(state);
+    mem_free(state->slots);
+    state->slots = NULL;
+    state->slot_count = 0;
+}
+
+void producer_state_expire(struct producer_state *state, int64_t wall_ms)
+{
+    for (uint32_t i = 0; i < state->slot_count; i++) {
+        struct producer_entry **at = &state->slots[i];
+
+        while (*at != NULL) {
+            struct producer_entry *entry = *at;
+
+            if (entry->txn_first_offset < 0 &&
+                wall_ms - entry->last_timestamp >= state->expiration_ms) {
+                *at = entry->next;
+                mem_free(entry);
+                state->count--;
+            } else {
+                at = &entry->next;
+            }
+        }
+    }
+}
+
+/* The cached batch with exactly these sequences; NULL: none. */
+static const struct producer_batch *
+producer_state_duplicate(const struct producer_entry *entry,
+                         const struct batch_header *batch)
+{
+    for (uint8_t i = 0; i < entry->count; i++) {
+        const struct producer_batch *seen = &entry->batches[i];
+
+        if (seen->offset_delta == batch->last_offset_delta &&
+            seen->last_sequence == batch_last_sequence(batch)) {
+            return seen;
+        }
+    }
+    return NULL;
+}
+
+enum err producer_state_check(const struct producer_state *state,
+                              const struct batch_header *batch,
+                              bool *duplicate, int64_t *base_offset)
+{
+    const struct producer_entry *entry = NULL;
+    int32_t expected = 0;
+
+    *duplicate = false;
+    if (batch->producer_id < 0) {
+        return ERR_NONE;
+    }
+    entry = producer_state_entry(state, batch->producer_id);
+    if (entry == NULL || entry->epoch < 0) {
+        return ERR_NONE;
+    }
+    if (batch->producer_epoch == entry->epoch) {
+        const struct producer_batch *seen =
+            producer_state_duplicate(entry, batch);
+
+        if (seen != NULL) {
+            *duplicate = true;
+            *base_offset = seen->last_offset - seen->offset_delta;
+            return ERR_NONE;
+        }
+    }
+    if (batch->producer_epoch < entry->epoch) {
+        return ERR_INVALID_PRODUCER_EPOCH;
+    }
+    if (batch->producer_epoch == entry->epoch && entry->count > 0) {
+        expected = batch_sequence_add(
+            entry->batches[entry->count - 1].last_sequence, 1);
+    }
+    if (batch->base_sequence != expected) {
+        return ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+    }
+    if (entry->txn_first_offset >= 0 &&
+        (batch->attributes & BATCH_TRANSACTIONAL) == 0) {
+        return ERR_INVALID_TXN_STATE;
+    }
+    return ERR_NONE;
+}
+
+/* A marker: int16 key version and type, then int16 value version and the
+ * coordinator's epoch lie in the record; here only the header is looked at. */
+static void producer_state_note_marker(struct producer_entry *entry,
+                                       const struct batch_header *batch)
+{
+    if (batch->producer_epoch > entry->epoch) {
+        entry->epoch = batch->producer_epoch;
+        entry->count = 0;
+    }
+    entry->txn_first_offset = -1;
+    entry->last_timestamp = batch->max_timestamp;
+}
+
+void producer_state_note(struct producer_state *state,
+                         const struct batch_header *batch)
+{
+    struct producer_entry *entry = NULL;
+    struct producer_batch *newest = NULL;
+
+    if (batch->producer_id < 0) {
+        return;
+    }
+    entry = producer_state_entry(state, batch->producer_id);
+    if (entry == NULL) {
+        entry = producer_state_add(state, batch->producer_id);
+    }
+    if ((batch->attributes & BATCH_CONTROL) != 0) {
+        producer_state_note_marker(entry, batch);
+        return;
+    }
+    if (entry->count > 0 && entry->batches[entry->count - 1].last_offset >=
+                                batch_last_offset(batch)) {
+        return;
+    }
+    if (batch->producer_epoch != entry->epoch) {
+        entry->epoch = batch->producer_epoch;
+        entry->count = 0;
+    }
+    if (entry->count == PRODUCER_STATE_DEPTH) {
+        memmove(entry->batches, entry->batches + 1,
+                sizeof(entry->batches[0]) * (PRODUCER_STATE_DEPTH - 1));
+        entry->count--;
+    }
+    newest = &entry->batches[entry->count++];
+    *newest = (struct producer_batch){
+        .last_sequence = batch_last_sequence(batch),
+        .offset_delta = batch->last_offset_delta,
+        .last_offset = batch_last_offset(batch),
+        .timestamp = batch->max_timestamp};
+    entry->last_timestamp = batch->max_timestamp;
+    if ((batch->attributes & BATCH_TRANSACTIONAL) != 0 &&
+        entry->txn_first_offset < 0) {
+        entry->txn_first_offset = batch->base_offset;
+    }
+}
+
+/* How many batches of the entry lie below before_offset: the older ones. */
+static uint8_t producer_state_below(const struct producer_entry *entry,
+                                    int64_t before_offset)
+{
+    uint8_t count = entry->count;
+
+    while (count > 0 &&
+           entry->batches[count - 1].last_offset >= before_offset) {
+        count--;
+    }
+    return count;
+}
+
+/* Calls each for all entries: slot by slot. */
+#define producer_state_each(state, entry)                                      \
+    for (uint32_t i_ = 0; i_ < (state)->slot_count; i_++)                      \
+        for (const struct producer_entry *entry = (state)->slots[i_];          \
+             entry != NULL; entry = entry->next)
+
+/* Whether the entry says anything as of before_offset. */
+static bool producer_state_has(const struct producer_entry *entry,
+                               int64_t before_offset)
+{
+    return entry->count == 0 || producer_state_below(entry, before_offset) > 0;
+}
+
+char *producer_state_encode_kafka(const struct producer_state *state,
+                                  int64_t before_offset, size_t *bytes)
+{
+    char *all = mem_zalloc(PRODUCER_STATE_HEAD_BYTES +
+                           (size_t)state->count * PRODUCER_STATE_ENTRY_BYTES);
+    uint8_t *at = (uint8_t *)all + PRODUCER_STATE_HEAD_BYTES;
+    int32_t count = 0;
+
+    producer_state_each(state, entry)
+    {
+        uint8_t below = producer_state_below(entry, before_offset);
+        struct producer_batch none = {-1, 0, -1, entry->last_timestamp};
+        const struct producer_batch *last =
+            below > 0 ? &entry->batches[below - 1] : &none;
+
+        if (!producer_state_has(entry, before_offset)) {
+            continue;
+        }
+        bytes_put_i64(at, entry->producer_id);
+        bytes_put_i16(at + 8, entry->epoch);
+        bytes_put_i32(at + 10, last->last_sequence);
+        bytes_put_i64(at + 14, last->last_offset);
+        bytes_put_i32(at + 22, last->offset_delta);
+        bytes_put_i64(at + 26, last->timestamp);
+        bytes_put_i32(at + 34, entry->coordinator_epoch);
+        bytes_put_i64(at + 38, entry->txn_first_offset < before_offset
+                                   ? entry->txn_first_offset
+                                   : -1);
+        at += PRODUCER_STATE_ENTRY_BYTES;
+        count++;
+    }
+    *bytes = (size_t)(at - (uint8_t *)all);
+    bytes_put_i16(all, PRODUCER_STATE_VERSION);
+    bytes_put_i32(all + 6, count);
+    bytes_put_u32(all + 2, crc32c(0, all + 6, *bytes - 6));
+    return all;
+}
+
+char *producer_state_encode_deep(const struct producer_state *state,
+                                 int64_t before_offset, size_t *bytes)
+{
+    size_t each = PRODUCER_STATE_DEEP_BYTES +
+                  PRODUCER_STATE_DEPTH * PRODUCER_STATE_BATCH_BYTES;
+    char *all = mem_zalloc(4 + (size_t)state->count * each);
+    uint8_t *at = (uint8_t *)all + 4;
+    int32_t count = 0;
+
+    producer_state_each(state, entry)
+    {
+        uint8_t below = producer_state_below(entry, before_offset);
+
+        if (!producer_state_has(entry, before_offset)) {
+            continue;
+        }
+        bytes_put_i64(at, entry->producer_id);
+        bytes_put_i16(at + 8, entry->epoch);
+        bytes_put_i64(at + 10, entry->last_timestamp);
+        bytes_put_i32(at + 18, entry->coordinator_epoch);
+        bytes_put_i64(at + 22, entry->txn_first_offset < before_offset
+                                   ? entry->txn_first_offset
+                                   : -1);
+        at[30] = below;
+        at += PRODUCER_STATE_DEEP_BYTES;
+        for (uint8_t i = 0; i < below; i++) {
+            bytes_put_i32(at, entry->batches[i].last_sequence);
+            bytes_put_i64(at + 4, entry->batches[i].last_offset);
+            bytes_put_i32(at + 12, entry->batches[i].offset_delta);
+            bytes_put_i64(at + 16, entry->batches[i].timestamp);
+            at += PRODUCER_STATE_BATCH_BYTES;
+        }
+        count++;
+    }
+    *bytes = (size_t)(at - (uint8_t *)all);
+    bytes_put_i32(all, count);
+    return all;
+}
+
+enum err producer_state_decode_kafka(struct producer_state *state,
+                                     struct str bytes)
+{
+    const uint8_t *at = (const uint8_t *)bytes.ptr;
+    int32_t count = 0;
+
+    if (bytes.len < PRODUCER_STATE_HEAD_BYTES ||
+        bytes_get_i16(at) != PRODUCER_STATE_VERSION ||
+        bytes_get_u32(at + 2) != crc32c(0, at + 6, bytes.len - 6)) {
+        return ERR_CORRUPT;
+    }
+    count = bytes_get_i32(at + 6);
+    if (count < 0 ||
+        bytes.len != PRODUCER_STATE_HEAD_BYTES +
+                         (size_t)count * PRODUCER_STATE_ENTRY_BYTES) {
+        return ERR_CORRUPT;
+    }
+    producer_state_clear(state);
+    at += PRODUCER_STATE_HEAD_BYTES;
+    for (int32_t i = 0; i < count; i++, at += PRODUCER_STATE_ENTRY_BYTES) {
+        int64_t id = bytes_get_i64(at);
+        struct producer_entry *entry = producer_state_entry(state, id);
+
+        if (entry == NULL) {
+            entry = producer_state_add(state, id);
+        }
+        entry->epoch = bytes_get_i16(at + 8);
+        entry->count = 0;
+        if (bytes_get_i32(at + 10) >= 0) {
+            entry->batches[entry->count++] = (struct producer_batch){
+                .last_sequence = bytes_get_i32(at + 10),
+                .last_offset = bytes_get_i64(at + 14),
+                .offset_delta = bytes_get_i32(at + 22),
+                .timestamp = bytes_get_i64(at + 26)};
+        }
+        entry->last_timestamp = bytes_get_i64(at + 26);
+        entry->coordinator_epoch = bytes_get_i32(at + 34);
+        entry->txn_first_offset = bytes_get_i64(at + 38);
+    }
+    return ERR_NONE;
+}
+
+/* Whether count entries end where the bytes do. */
+static bool producer_state_is_deep(const uint8_t *at, size_t left,
+                                   int32_t count)
+{
+    for (int32_t i = 0; i < count; i++) {
+        size_t batches;
+
+        if (left < PRODUCER_STATE_DEEP_BYTES ||
+            at[30] > PRODUCER_STATE_DEPTH) {
+            return false;
+        }
+        batches = (size_t)at[30] * PRODUCER_STATE_BATCH_BYTES;
+        left -= PRODUCER_STATE_DEEP_BYTES;
+        at += PRODUCER_STATE_DEEP_BYTES;
+        if (left < batches) {
+            return false;
+        }
+        left -= batches;
+        at += batches;
+    }
+    return left == 0;
+}
+
+enum err producer_state_decode_deep(struct producer_state *state,
+                                    struct str bytes)
+{
+    const uint8_t *at = (const uint8_t *)bytes.ptr;
+    int32_t count = bytes.len < 4 ? -1 : bytes_get_i32(at);
+
+    if (count < 0 || !producer_state_is_deep(at + 4, bytes.len - 4, count)) {
+        return ERR_CORRUPT;
+    }
+    producer_state_clear(state);
+    at += 4;
+    for (int32_t i = 0; i < count; i++) {
+        int64_t id = bytes_get_i64(at);
+        struct producer_entry *entry = producer_state_entry(state, id);
+
+        if (entry == NULL) {
+            entry = producer_state_add(state, id);
+        }
+        entry->epoch = bytes_get_i16(at + 8);
+        entry->last_timestamp = bytes_get_i64(at + 10);
+        entry->coordinator_epoch = bytes_get_i32(at + 18);
+        entry->txn_first_offset = bytes_get_i64(at + 22);
+        entry->count = at[30];
+        at += PRODUCER_STATE_DEEP_BYTES;
+        for (uint8_t b = 0; b < entry->count; b++) {
+            entry->batches[b] = (struct producer_batch){
+                .last_sequence = bytes_get_i32(at),
+                .last_offset = bytes_get_i64(at + 4),
+                .offset_delta = bytes_get_i32(at + 12),
+                .timestamp = bytes_get_i64(at + 16)};
+            at += PRODUCER_STATE_BATCH_BYTES;
+        }
+    }
+    return ERR_NONE;
+}
+
+static enum err producer_state_on_check(struct log_producers *producers,
+                                        const struct batch_header *batch,
+                                        bool *duplicate, int64_t *base_offset)
+{
+    return producer_state_check(producer_state_of(producers), batch, duplicate,
+                                base_offset);
+}
+
+static void producer_state_on_note(struct log_producers *producers,
+                                   const struct batch_header *batch)
+{
+    producer_state_note(producer_state_of(producers), batch);
+}
+
+static void producer_state_on_reset(struct log_producers *producers)
+{
+    producer_state_clear(producer_state_of(producers));
+}
+
+static void producer_state_on_save(struct log_producers *producers,
+                                   int64_t before_offset, char **kafka,
+                                   size_t *kafka_bytes, char **deep,
+                                   size_t *deep_bytes)
+{
+    struct producer_state *state = producer_state_of(producers);
+
+    *kafka = producer_state_encode_kafka(state, before_offset, kafka_bytes);
+    *deep = producer_state_encode_deep(state, before_offset, deep_bytes);
+}
+
+static enum err producer_state_on_load(struct log_producers *producers,
+                                       struct str kafka, struct str deep)
+{
+    struct producer_state *state = producer_state_of(producers);
+
+    if (!str_is_null(deep)) {
+        return producer_state_decode_deep(state, deep);
+    }
+    return producer_state_decode_kafka(state, kafka);
+}
+
+static void producer_state_on_expire(struct log_producers *producers,
+                                     int64_t wall_ms)
+{
+    producer_state_expire(producer_state_of(producers), wall_ms);
+}
+
+void producer_state_init(struct producer_state *state, int64_t expiration_ms)
+{
+    *state = (struct producer_state){
+        .producers = {.check = producer_state_on_check,
+                      .note = producer_state_on_note,
+                      .reset = producer_state_on_reset,
+                      .save = producer_state_on_save,
+                      .load = producer_state_on_load,
+                      .expire = producer_state_on_expire},
+        .expiration_ms = expiration_ms};
+}

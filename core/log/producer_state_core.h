@@ -1,0 +1,72 @@
+/* producer_state_core.h - which batches of idempotent producers a partition
+ * has seen: the last five of each, as Kafka keeps them.
+ *
+ * Pure. Owner loop. Source: record-format 5; KIP-98, KIP-360. */
+#ifndef LOG_PRODUCER_STATE_CORE_H
+#define LOG_PRODUCER_STATE_CORE_H
+
+#include "log/producers.h"
+
+enum { PRODUCER_STATE_DEPTH = 5 };
+
+struct producer_entry;
+
+struct producer_state {
+    struct log_producers producers; /* the interface; first */
+    struct producer_entry **slots;  /* private from here on */
+    uint32_t slot_count;            /* a power of two, or 0 */
+    uint32_t count;
+    int64_t expiration_ms;
+};
+
+/* One batch, as it is remembered. */
+struct producer_batch {
+    int32_t last_sequence;
+    int32_t offset_delta; /* last offset - base offset */
+    int64_t last_offset;
+    int64_t timestamp;
+};
+
+/* What is known of one producer. */
+struct producer_entry {
+    int64_t producer_id;
+    int64_t last_timestamp;
+    int64_t txn_first_offset; /* of the open transaction; -1: none */
+    int32_t coordinator_epoch; /* -1: no marker yet */
+    int16_t epoch;
+    uint8_t count;                                     /* of batches */
+    struct producer_batch batches[PRODUCER_STATE_DEPTH]; /* oldest first */
+    struct producer_entry *next;                       /* private */
+};
+
+/* expiration_ms: producer.id.expiration.ms. */
+void producer_state_init(struct producer_state *state, int64_t expiration_ms);
+void producer_state_fini(struct producer_state *state);
+
+/* Errors: ERR_INVALID_PRODUCER_EPOCH, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+ * ERR_INVALID_TXN_STATE. A batch without a producer id is accepted. */
+MUST_USE enum err producer_state_check(const struct producer_state *state,
+                                       const struct batch_header *batch,
+                                       bool *duplicate, int64_t *base_offset);
+void producer_state_note(struct producer_state *state,
+                         const struct batch_header *batch);
+void producer_state_clear(struct producer_state *state);
+/* Forgets who has no open transaction and was last heard expiration_ms ago. */
+void producer_state_expire(struct producer_state *state, int64_t wall_ms);
+/* NULL: nothing known. */
+const struct producer_entry *
+producer_state_find(const struct producer_state *state, int64_t producer_id);
+
+/* Kafka's .snapshot, version 1: the last batch of each. From mem_. */
+char *producer_state_encode_kafka(const struct producer_state *state,
+                                  int64_t before_offset, size_t *bytes);
+/* Ours: all that is remembered. From mem_. */
+char *producer_state_encode_deep(const struct producer_state *state,
+                                 int64_t before_offset, size_t *bytes);
+/* Replace what is there. Errors: ERR_CORRUPT (nothing was changed). */
+MUST_USE enum err producer_state_decode_kafka(struct producer_state *state,
+                                              struct str bytes);
+MUST_USE enum err producer_state_decode_deep(struct producer_state *state,
+                                             struct str bytes);
+
+#endif

@@ -1,0 +1,42 @@
+/* producers.h - who is told about the batches of a log.
+ *
+ * An interface, because whoever checks a producer's sequences need not be the
+ * log that keeps its records: the producer state of a partition (producer_state
+ * _core.h), that of a lane, or nobody. All is called on the log's owner loop.
+ *
+ * note() comes at log_append(), before the write, so that check() sees what is
+ * in flight; a reserved range is noted when it is filled, which may be after
+ * batches that lie above it. */
+#ifndef LOG_PRODUCERS_H
+#define LOG_PRODUCERS_H
+
+#include "wire/batch.h"
+
+struct log_producers {
+    /* Before a client's batch is given its offset. ERR_NONE: append it;
+     * *duplicate: do not, it is at *base_offset already. */
+    enum err (*check)(struct log_producers *producers,
+                      const struct batch_header *batch, bool *duplicate,
+                      int64_t *base_offset);
+    /* The batch is in the log at batch->base_offset (append and recovery). A
+     * batch that was noted before may come again: it changes nothing. */
+    void (*note)(struct log_producers *producers,
+                 const struct batch_header *batch);
+    /* Forget everything: load() and note() follow for what the log holds. */
+    void (*reset)(struct log_producers *producers);
+    /* State without the batches at or above before_offset: Kafka's .snapshot
+     * bytes, and our own deeper ones. Allocated with mem_; either may be left
+     * NULL: no such file is written then. */
+    void (*save)(struct log_producers *producers, int64_t before_offset,
+                 char **kafka, size_t *kafka_bytes, char **deep,
+                 size_t *deep_bytes);
+    /* What save() gave; one of the two is null when only the other is there.
+     * Errors: ERR_CORRUPT (nothing was loaded: an older one is tried). */
+    enum err (*load)(struct log_producers *producers, struct str kafka,
+                     struct str deep);
+    /* Forget who has been silent for too long. From log_retain(). NULL is
+     * accepted. */
+    void (*expire)(struct log_producers *producers, int64_t wall_ms);
+};
+
+#endif

@@ -1,0 +1,81 @@
+/* retain_core.c - the rules of rolling and of retention. */
+#include "log/retain_core.h"
+
+static bool retain_is_old(const struct retain_roll *roll)
+{
+    if (roll->bytes == 0) {
+        return false;
+    }
+    if (roll->first_timestamp >= 0 && roll->batch_max_timestamp >= 0) {
+        return roll->batch_max_timestamp - roll->first_timestamp >
+               roll->segment_ms;
+    }
+    return roll->wall_ms - roll->created_ms > roll->segment_ms;
+}
+
+bool retain_must_roll(const struct retain_roll *roll)
+{
+    if (roll->batch_last_offset - roll->base > INT32_MAX) {
+        return true;
+    }
+    if (roll->bytes == 0) {
+        return false;
+    }
+    return roll->bytes + roll->batch_bytes > (uint64_t)roll->segment_bytes ||
+           roll->index_bytes > (uint64_t)roll->segment_index_bytes ||
+           retain_is_old(roll);
+}
+
+/* By time: whether it goes now; else *next_ms is brought down to when. */
+static bool retain_is_expired(const struct retain_segment *segment,
+                              const struct retain_limits *limits,
+                              int64_t wall_ms, int64_t *next_ms)
+{
+    int64_t left;
+
+    if (!limits->retain || limits->retention_ms < 0) {
+        return false;
+    }
+    if (limits->retention_ms > INT64_MAX / 2) {
+        return false;
+    }
+    left = segment->max_timestamp + limits->retention_ms - wall_ms;
+    if (left < 0) {
+        return true;
+    }
+    *next_ms = MIN(*next_ms, left + 1);
+    return false;
+}
+
+uint32_t retain_count(const struct retain_segment *segments, uint32_t count,
+                      const struct retain_limits *limits, int64_t wall_ms,
+                      int64_t *next_ms)
+{
+    uint64_t total = 0;
+    uint32_t gone = 0;
+
+    *next_ms = INT64_MAX;
+    for (uint32_t i = 0; i < count; i++) {
+        total += segments[i].bytes;
+    }
+    for (; gone < count; gone++) {
+        const struct retain_segment *segment = &segments[gone];
+        bool active = gone + 1 == count;
+        bool below = segment->end_offset <= limits->start_offset && !active;
+        bool large = !active && limits->retain &&
+                     limits->retention_bytes >= 0 &&
+                     total - segment->bytes >=
+                         (uint64_t)limits->retention_bytes;
+
+        if (segment->end_offset > limits->safe_end ||
+            (active && segment->bytes == 0)) {
+            break;
+        }
+        if (!below && !large &&
+            !retain_is_expired(segment, limits, wall_ms, next_ms)) {
+            break;
+        }
+        total -= segment->bytes;
+    }
+    return gone;
+}

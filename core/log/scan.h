@@ -1,0 +1,49 @@
+/* scan.h - reads a .log file batch by batch, with a look at every CRC.
+ *
+ * For recovery, checks and searches; any thread. Memory: one block, whatever
+ * sizes the bytes claim. */
+#ifndef LOG_SCAN_H
+#define LOG_SCAN_H
+
+#include "run/file.h"
+#include "wire/batch.h"
+
+struct scan {
+    struct file *file;   /* borrowed */
+    uint64_t position;   /* of the next batch */
+    uint64_t end;        /* nothing is read from here on */
+    bool headers_only;   /* leaves out the CRC */
+    uint64_t read_bytes; /* from the file, so far */
+    uint8_t *block;      /* private from here on */
+    uint64_t block_at;
+    size_t block_bytes;
+};
+
+/* One batch, and where it is. */
+struct scan_batch {
+    struct batch_header header;
+    uint64_t position;
+};
+
+void scan_init(struct scan *scan, struct file *file, uint64_t from,
+               uint64_t end);
+void scan_fini(struct scan *scan);
+
+/* The batch at scan->position, which moves behind it.
+ * Errors: ERR_NOT_FOUND (the end), ERR_TORN (the file ends inside the batch),
+ *         ERR_CORRUPT (header or CRC; the position stays: scan_resync()),
+ *         ERR_DISK. why says what is wrong. */
+MUST_USE enum err scan_next(struct scan *scan, struct scan_batch *out,
+                            struct why *why);
+/* The whole batch, into memory of the caller: out->header.bytes. */
+MUST_USE enum err scan_load(struct scan *scan, const struct scan_batch *batch,
+                            void *into, struct why *why);
+
+/* Looks for the next good batch behind scan->position, whose base offset is in
+ * [low, high): first where the damaged batch says that it ends, then at every
+ * byte. Moves there.
+ * Errors: ERR_NOT_FOUND (none before scan->end: moved to the end), ERR_DISK. */
+MUST_USE enum err scan_resync(struct scan *scan, int64_t low, int64_t high,
+                              struct why *why);
+
+#endif

@@ -1,0 +1,119 @@
+/* segment.h - one .log file and its two indexes.
+ *
+ * Counted: the published list of segments holds one reference, so does whoever
+ * works on it from a disk thread; the last one frees it and closes its files.
+ * The owner of the log alone appends; readers see what segment->bytes says,
+ * which is published after the write.
+ *
+ * Source: record-format 6. */
+#ifndef LOG_SEGMENT_H
+#define LOG_SEGMENT_H
+
+#include "log/index.h"
+#include "wire/batch.h"
+
+/* Bytes that are known to be bad, and the offsets that are lost with them. */
+struct segment_damage {
+    uint64_t position;
+    uint64_t end_position;
+    int64_t offset;
+    int64_t end_offset;
+};
+
+struct segment_damages;
+
+struct segment {
+    struct disk *disk;
+    const char *folder; /* borrowed from the log */
+    int64_t base;
+    struct lazy_file log;
+    struct index offsets;
+    struct index times;
+    _Atomic uint64_t bytes;
+    _Atomic int64_t max_timestamp;        /* -1: no batch has one */
+    _Atomic int64_t max_timestamp_offset; /* last offset of its batch */
+    _Atomic(struct segment_damages *) damages; /* NULL: none known */
+    _Atomic int refs;
+    /* The owner's: */
+    int64_t first_timestamp;  /* of the first batch; -1: none */
+    int64_t created_ms;       /* wall clock: for batches without timestamps */
+    uint64_t unindexed_bytes; /* appended since the last index entry */
+    bool dirty;               /* waits for the next sync: flush.c */
+};
+
+/* Where a batch lies. */
+struct segment_spot {
+    uint64_t position;
+    uint32_t bytes;
+    int64_t base_offset;
+    int64_t last_offset;
+};
+
+/* Makes an empty segment, one reference.
+ * Errors: ERR_EXISTS (a file of that name has bytes), ERR_DISK, ERR_FULL. */
+MUST_USE enum err segment_create(struct disk *disk, const char *folder,
+                                 int64_t base, struct segment **out,
+                                 struct why *why);
+/* The one that is there, one reference; its indexes are not loaded yet. */
+MUST_USE enum err segment_open(struct disk *disk, const char *folder,
+                               int64_t base, struct segment **out,
+                               struct why *why);
+void segment_ref(struct segment *segment);
+/* Any thread. segment: NULL is accepted. */
+void segment_unref(struct segment *segment);
+
+static inline uint64_t segment_bytes(const struct segment *segment)
+{
+    return atomic_load_explicit(&segment->bytes, memory_order_acquire);
+}
+
+/* Writes at the end; segment_note() publishes it batch by batch. */
+MUST_USE enum err segment_write(struct segment *segment,
+                                const struct iovec *parts, int count,
+                                struct why *why);
+/* One batch that was written at the end: indexes it when more than
+ * interval_bytes have gone by, then lets readers see it. */
+MUST_USE enum err segment_note(struct segment *segment,
+                               const struct batch_header *batch,
+                               int64_t interval_bytes, struct why *why);
+/* No batch comes any more: the last time entry, the indexes' files. */
+MUST_USE enum err segment_seal(struct segment *segment, struct why *why);
+/* Any thread: what was written is on the disk. */
+MUST_USE enum err segment_sync(struct segment *segment, bool indexes,
+                               struct why *why);
+/* Cuts the .log; the indexes are index_truncate()'s. Nobody reads it yet. */
+MUST_USE enum err segment_truncate(struct segment *segment, uint64_t bytes,
+                                   struct why *why);
+/* It will be written to; before readers know it. */
+void segment_activate(struct segment *segment);
+
+/* Recovery, before readers know the segment: max_timestamp as the time index
+ * has it; the place of the next segment_note() or segment_skip(), which counts
+ * a batch that is in the index; files that are not needed now are closed. */
+void segment_load_times(struct segment *segment);
+void segment_rewind(struct segment *segment, uint64_t position);
+void segment_skip(struct segment *segment, const struct batch_header *batch);
+void segment_rest(struct segment *segment);
+
+/* Owner. Readers step over these bytes from now on. */
+void segment_add_damage(struct segment *segment,
+                        const struct segment_damage *damage);
+/* Any thread. The first known damage at position or behind it, or that holds
+ * offset; false: none. */
+bool segment_damage_at(const struct segment *segment, uint64_t position,
+                       struct segment_damage *out);
+bool segment_damage_of(const struct segment *segment, int64_t offset);
+
+/* Any thread. The first batch that ends at offset or above it, below position
+ * limit.
+ * Errors: ERR_NOT_FOUND (none), ERR_DAMAGED (the chain of headers breaks;
+ *         spot->position is where), ERR_DISK. */
+MUST_USE enum err segment_find(struct segment *segment, int64_t offset,
+                               uint64_t limit, bool in_turn,
+                               struct segment_spot *spot, struct why *why);
+
+/* Gives back the open .log: lazy_handle_unref(). */
+MUST_USE enum err segment_take(struct segment *segment, bool in_turn,
+                               struct lazy_handle **out, struct why *why);
+
+#endif

@@ -1,0 +1,61 @@
+/* view.h - what a log shows to readers on other loops.
+ *
+ * The list of segments is immutable; the owner publishes another one and
+ * retires the old. A reader on a loop borrows the list for its turn; another
+ * thread takes a reference. The visible end is a triple (offset, segment,
+ * position) that is read whole or again: a sequence lock of atomics.
+ *
+ * Threads: view_init/fini/publish/set: the owner; the rest: any. */
+#ifndef LOG_VIEW_H
+#define LOG_VIEW_H
+
+#include "log/segment.h"
+
+struct view_list {
+    _Atomic int refs;
+    struct retired retired; /* private */
+    uint32_t count;
+    struct segment *segments[]; /* one reference each; ascending base */
+};
+
+/* An end: the next offset, and where its batch will begin. */
+struct view_mark {
+    int64_t offset;
+    int64_t base; /* of the segment */
+    uint64_t position;
+};
+
+struct view {
+    _Atomic(struct view_list *) list;
+    _Atomic int64_t start;
+    _Atomic int64_t flushed;
+    _Atomic uint32_t sequence; /* odd: the mark is being written */
+    _Atomic int64_t visible_offset;
+    _Atomic int64_t visible_base;
+    _Atomic uint64_t visible_position;
+    pthread_mutex_t lock; /* view_take() against view_publish() */
+};
+
+void view_init(struct view *view);
+/* No reader may be there; the list must have been retired. */
+void view_fini(struct view *view);
+
+/* Shows these segments; takes a reference on each. count 0: shows none. */
+void view_publish(struct view *view, struct retire *retire,
+                  struct segment *const *segments, uint32_t count);
+/* After a simulated crash: nobody reads. */
+void view_abandon(struct view *view);
+void view_set_visible(struct view *view, struct view_mark mark);
+
+/* On a loop, for this turn: borrows. NULL: closed. */
+struct view_list *view_list(struct view *view);
+/* Any thread: gives a reference; NULL: closed. */
+struct view_list *view_take(struct view *view);
+void view_list_unref(struct view_list *list);
+struct view_mark view_visible(struct view *view);
+
+/* The place of the last segment whose base is not above offset; 0 when all
+ * are. list: not empty. */
+uint32_t view_list_floor(const struct view_list *list, int64_t offset);
+
+#endif
