@@ -7,8 +7,8 @@
 static struct broker brokers_copy(struct arena *arena,
                                   const struct broker *from)
 {
-    struct broker_listener *listeners = arena_array(
-        arena, (size_t)from->listeners_count, sizeof(*listeners));
+    struct broker_listener *listeners =
+        arena_array(arena, (size_t)from->listeners_count, sizeof(*listeners));
     struct broker broker = *from;
 
     broker.rack = arena_str(arena, from->rack);
@@ -29,8 +29,8 @@ struct brokers *brokers_with(const struct brokers *list,
     bool placed = false;
 
     atomic_init(&copy->refs, 1);
-    copy->items = arena_array(&copy->arena, (size_t)old_count + 1,
-                              sizeof(*copy->items));
+    copy->items =
+        arena_array(&copy->arena, (size_t)old_count + 1, sizeof(*copy->items));
     for (int32_t i = 0; i < old_count; i++) {
         const struct broker *old = &list->items[i];
 
@@ -59,8 +59,8 @@ struct brokers *brokers_ref(struct brokers *list)
 
 void brokers_unref(struct brokers *list)
 {
-    if (list != NULL && atomic_fetch_sub_explicit(&list->refs, 1,
-                                                  memory_order_acq_rel) == 1) {
+    if (list != NULL &&
+        atomic_fetch_sub_explicit(&list->refs, 1, memory_order_acq_rel) == 1) {
         arena_reset(&list->arena);
         mem_free(list);
     }

@@ -3,13 +3,13 @@
  * Happy path:
  *   1. state_apply() adds rows to `queue`; db_applied() asks for the end of
  *      the turn, so that all commands of a turn go together;
- *   2. db_turn() moves the queue to `writing` and sends one job;
+ *   2. db_turn() moves the queue to `writing` and starts one job;
  *   3. db_run(), on a disk thread: BEGIN IMMEDIATE, one prepared statement per
  *      row, the applied index, COMMIT. From here on readers see it. When the
  *      WAL has grown past DB_WAL_PAGES_MAX, or a checkpoint was asked for, its
  *      pages move into the database file, with two syncs;
- *   4. db_ran(), on the loop: answers the checkpoint; what has gathered goes
- *      to 2.
+ *   4. db_ran(), on the loop: answers the checkpoint; at the end of that turn,
+ *      what has gathered goes to 2.
  *
  * Failures. Somebody else's write lock (a BEGIN IMMEDIATE in a sqlite3 shell)
  * and a full disk pass: the transaction is rolled back, said so, and tried
@@ -21,11 +21,12 @@
  * Checkpoints are PASSIVE: they never wait for a reader. One is complete when
  * all pages of the WAL are in the file, which SQLite then has synced; with a
  * reader on an old snapshot it is not, and the log stays uncut. */
-#include "meta/db_private.h"
+#include "meta/db.h"
 
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
+#include "meta/db_private.h"
 #include "meta/schema.h"
 
 enum {
@@ -41,8 +42,7 @@ static const char *const db_statements[ROW_KIND_COUNT] = {
     [ROW_MIGRATE] = "insert into migrations values (?, ?)",
     [ROW_CLUSTER_PUT] = "insert or replace into cluster values (1, ?, ?)",
     [ROW_BROKER_PUT] = "insert or replace into brokers values (?, ?, ?, ?, ?)",
-    [ROW_LISTENERS_DELETE] =
-        "delete from broker_listeners where broker_id = ?",
+    [ROW_LISTENERS_DELETE] = "delete from broker_listeners where broker_id = ?",
     [ROW_LISTENER_PUT] =
         "insert or replace into broker_listeners values (?, ?, ?, ?, ?)",
     [ROW_TOPIC_PUT] = "insert or replace into topics values (?, ?, ?, ?, ?)",
@@ -101,12 +101,10 @@ enum err db_error(struct db *db, int rc, const char *what, struct why *why)
 enum err db_prepare(struct db *db, const char *sql, bool keep,
                     sqlite3_stmt **out, struct why *why)
 {
-    int rc = sqlite3_prepare_v3(db->sql, sql, -1,
-                                keep ? SQLITE_PREPARE_PERSISTENT : 0, out,
-                                NULL);
+    int rc = sqlite3_prepare_v3(
+        db->sql, sql, -1, keep ? SQLITE_PREPARE_PERSISTENT : 0, out, NULL);
 
-    return rc == SQLITE_OK ? ERR_NONE
-                           : db_error(db, rc, "could not ask", why);
+    return rc == SQLITE_OK ? ERR_NONE : db_error(db, rc, "could not ask", why);
 }
 
 enum err db_exec(struct db *db, const char *sql, struct why *why)
@@ -167,8 +165,8 @@ static enum err db_identify(struct db *db, struct why *why)
         return err;
     }
     if (tables > 0 && id != DB_APPLICATION_ID) {
-        return why_set(why, ERR_INVALID,
-                       "\"%s\" is another program's database", db->path);
+        return why_set(why, ERR_INVALID, "\"%s\" is another program's database",
+                       db->path);
     }
     if (version > STATE_SCHEMA_VERSION) {
         return why_set(why, ERR_UNSUPPORTED,
@@ -237,10 +235,9 @@ enum err db_open(struct env *env, const struct db_options *options,
     db->retry.fire = db_retry;
     db->work = (struct work){.run = db_run, .done = db_ran};
     db->work.key = (uint64_t)(uintptr_t)db;
-    rc = sqlite3_open_v2(db->path, &db->sql,
-                         SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE |
-                             SQLITE_OPEN_NOMUTEX,
-                         NULL);
+    rc = sqlite3_open_v2(
+        db->path, &db->sql,
+        SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
     err = rc == SQLITE_OK ? db_configure(db, why)
                           : db_error(db, rc, "could not open", why);
     if (err != ERR_NONE) {
@@ -300,9 +297,9 @@ static int db_bind(sqlite3_stmt *statement, const struct row *row)
             rc = sqlite3_bind_int64(statement, i + 1, cell->i64);
             break;
         case ROW_CELL_TEXT:
-            rc = sqlite3_bind_text64(statement, i + 1, cell->text.ptr,
-                                     cell->text.len, SQLITE_STATIC,
-                                     SQLITE_UTF8);
+            rc =
+                sqlite3_bind_text64(statement, i + 1, cell->text.ptr,
+                                    cell->text.len, SQLITE_STATIC, SQLITE_UTF8);
             break;
         case ROW_CELL_BLOB:
             rc = sqlite3_bind_blob64(statement, i + 1, cell->text.ptr,
@@ -358,9 +355,9 @@ static enum err db_row(struct db *db, const struct row *row, struct why *why)
     if (err == ERR_NONE && *statement == NULL) {
         err = db_prepare(db, db_statements[row->kind], true, statement, why);
     }
-    return err != ERR_NONE ? err
-                           : db_step(db, *statement, db_bind(*statement, row),
-                                     why);
+    return err != ERR_NONE
+               ? err
+               : db_step(db, *statement, db_bind(*statement, row), why);
 }
 
 /* The disk thread: one transaction. */
@@ -419,8 +416,8 @@ static enum err db_move_pages(struct db *db, struct why *why)
 {
     int pages = 0;
     int moved = 0;
-    int rc = sqlite3_wal_checkpoint_v2(
-        db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE, &pages, &moved);
+    int rc = sqlite3_wal_checkpoint_v2(db->sql, NULL, SQLITE_CHECKPOINT_PASSIVE,
+                                       &pages, &moved);
 
     if (rc == SQLITE_BUSY) {
         return ERR_BUSY;
@@ -470,38 +467,29 @@ static bool db_has_work(const struct db *db)
     return db->queue.index > 0 || db->checkpoint != NULL;
 }
 
-static void db_submit(struct db *db)
+/* The end of a turn that applied, asked, closed or saw a job end: the only
+ * place where a job begins, and where the db ends. */
+static void db_turn(struct env_task *task)
 {
-    db->working = true;
-    env_work(db->env, &db->work);
-}
-
-/* At the end of a turn, or of a job. */
-static void db_next(struct db *db)
-{
+    struct db *db = container_of(task, struct db, soon);
     void (*closed)(void *arg) = db->closed;
     void *arg = db->closed_arg;
 
+    if (db->working) {
+        return;
+    }
     if (!db->failed && db_has_work(db)) {
         struct rows empty = db->writing.rows;
 
         db->writing = db->queue;
         db->queue = (struct db_batch){.rows = empty};
         db->want_checkpoint = db->checkpoint != NULL;
-        db_submit(db);
+        db->working = true;
+        env_work(db->env, &db->work);
     } else if (closed != NULL) {
         env_timer_stop(db->env, &db->retry);
         db_free(db);
         closed(arg);
-    }
-}
-
-static void db_turn(struct env_task *task)
-{
-    struct db *db = container_of(task, struct db, soon);
-
-    if (!db->working) {
-        db_next(db);
     }
 }
 
@@ -532,7 +520,7 @@ static void db_postpone(struct db *db)
         trace(TRACE_WARN, "%s; the next start makes up for it", db->why.text);
         db->failed = true;
         db->working = false;
-        db_next(db);
+        env_soon(db->env, &db->soon);
         return;
     }
     if (!db->postponed) {
@@ -574,9 +562,7 @@ static void db_ran(struct work *work)
         rows_clear(&db->writing.rows, DB_KEEP_BYTES);
         db_answer_checkpoint(db);
     }
-    if (!db->working) {
-        db_next(db);
-    }
+    env_soon(db->env, &db->soon);
 }
 
 void db_checkpoint(struct db *db, struct db_checkpoint *checkpoint)

@@ -21,9 +21,9 @@ static struct str db_text(sqlite3_stmt *row, int column)
 {
     const char *text = (const char *)sqlite3_column_text(row, column);
 
-    return text == NULL ? STR_NULL
-                        : str_sub(text, (size_t)sqlite3_column_bytes(row,
-                                                                     column));
+    return text == NULL
+               ? STR_NULL
+               : str_sub(text, (size_t)sqlite3_column_bytes(row, column));
 }
 
 /* Never null: an empty blob has no bytes in SQLite. */
@@ -101,8 +101,7 @@ static enum err db_each(struct db_loader *loader, const char *sql,
                                          sqlite3_stmt *row))
 {
     sqlite3_stmt *statement = NULL;
-    enum err err =
-        db_prepare(loader->db, sql, false, &statement, loader->why);
+    enum err err = db_prepare(loader->db, sql, false, &statement, loader->why);
 
     if (err == ERR_NONE) {
         err = db_rows_of(loader, statement, each);
@@ -151,8 +150,8 @@ static enum err db_load_listeners(struct db_loader *loader, int32_t broker_id,
             struct broker_listener *larger;
 
             capacity = MAX(4, capacity * 2);
-            larger = arena_array(&loader->arena, (size_t)capacity,
-                                 sizeof(*larger));
+            larger =
+                arena_array(&loader->arena, (size_t)capacity, sizeof(*larger));
             if (out->count > 0) {
                 memcpy(larger, out->items,
                        (size_t)out->count * sizeof(*larger));
@@ -239,8 +238,8 @@ static enum err db_load_configs(struct db_loader *loader,
     struct topic_override *items;
     int rc;
 
-    items = arena_array(&loader->arena, topic_config_count() * 2,
-                        sizeof(*items));
+    items =
+        arena_array(&loader->arena, topic_config_count() * 2, sizeof(*items));
     sqlite3_reset(statement);
     sqlite3_bind_text64(statement, 1, parts->name.ptr, parts->name.len,
                         SQLITE_STATIC, SQLITE_UTF8);
@@ -300,8 +299,7 @@ static enum err db_load_producer_ids(struct db_loader *loader,
     return ERR_NONE;
 }
 
-static enum err db_load_coordinator(struct db_loader *loader,
-                                    sqlite3_stmt *row)
+static enum err db_load_coordinator(struct db_loader *loader, sqlite3_stmt *row)
 {
     int32_t slot = db_i32(row, 0);
 
@@ -320,8 +318,7 @@ static enum err db_load_members(struct db_loader *loader, int32_t count,
     struct arena *arena = &loader->arena;
     int rc;
 
-    group->members =
-        arena_array(arena, (size_t)count, sizeof(*group->members));
+    group->members = arena_array(arena, (size_t)count, sizeof(*group->members));
     sqlite3_reset(statement);
     sqlite3_bind_text64(statement, 1, group->group_id.ptr, group->group_id.len,
                         SQLITE_STATIC, SQLITE_UTF8);
@@ -401,8 +398,7 @@ static const struct db_table {
     enum err (*each)(struct db_loader *loader, sqlite3_stmt *row);
 } db_tables[] = {
     {"select log_index, term from applied", NULL, NULL, db_load_applied},
-    {"select cluster_id, created_at from cluster", NULL, NULL,
-     db_load_cluster},
+    {"select cluster_id, created_at from cluster", NULL, NULL, db_load_cluster},
     {"select broker_id, rack, incarnation, epoch, registered_at from brokers",
      "select name, host, port from broker_listeners where broker_id = ? "
      "order by place",

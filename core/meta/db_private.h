@@ -27,8 +27,8 @@ struct db {
     struct env_timer retry;
     struct work work;
     bool working;
-    bool failed;    /* nothing is written any more */
-    bool postponed; /* said so, trying again */
+    bool failed;               /* nothing is written any more */
+    bool postponed;            /* said so, trying again */
     void (*closed)(void *arg); /* NULL: not closing */
     void *closed_arg;
 

@@ -40,7 +40,9 @@ struct groups {
     struct map by_id; /* private */
 };
 
+/* Frees all groups. */
 void groups_fini(struct groups *groups);
+/* How many are stored. */
 size_t groups_count(const struct groups *groups);
 /* Borrowed until the next command; NULL when there is none. */
 const struct stored_group *groups_find(const struct groups *groups,

@@ -45,8 +45,7 @@ static bool image_id_matches(const struct topic *topic, const void *arg)
     return uuid_eq(topic->id, *id);
 }
 
-const struct topic *image_find_topic(const struct image *image,
-                                     struct str name)
+const struct topic *image_find_topic(const struct image *image, struct str name)
 {
     if (name.len == 0) {
         return NULL;
@@ -86,8 +85,8 @@ void image_unref(const struct image *image)
 {
     struct image *own = image_own(image);
 
-    if (own == NULL || atomic_fetch_sub_explicit(&own->refs, 1,
-                                                 memory_order_acq_rel) != 1) {
+    if (own == NULL ||
+        atomic_fetch_sub_explicit(&own->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     topic_trie_unref(own->topics_by_name);
@@ -216,8 +215,8 @@ static void images_retire(struct images *images, struct image *image)
 
 static void images_publish(struct images *images, struct image *image)
 {
-    struct image *before = atomic_exchange_explicit(&images->current, image,
-                                                    memory_order_acq_rel);
+    struct image *before =
+        atomic_exchange_explicit(&images->current, image, memory_order_acq_rel);
 
     images_retire(images, before);
 }

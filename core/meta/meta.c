@@ -27,9 +27,8 @@ enum err meta_open(struct env *env, const struct meta_options *options,
                    struct meta **out, struct why *why)
 {
     struct meta *meta = MEM_NEW(struct meta);
-    struct db_options db_options = {.path = options->path,
-                                    .failed = meta_db_failed,
-                                    .failed_arg = meta};
+    struct db_options db_options = {
+        .path = options->path, .failed = meta_db_failed, .failed_arg = meta};
     enum err err = db_open(env, &db_options, &meta->db, why);
 
     if (err != ERR_NONE) {

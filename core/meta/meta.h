@@ -16,7 +16,7 @@
 struct meta;
 
 struct meta_options {
-    const char *path; /* of meta.db; copied */
+    const char *path;                      /* of meta.db; copied */
     const struct topic_settings *defaults; /* of topics; copied */
     /* After a command was applied and its image published; result: borrowed
      * for the call. NULL: not told. */

@@ -112,8 +112,7 @@ static struct offset *offsets_topic_find(const struct offsets_topic *topic,
                                          int32_t partition, int32_t *place)
 {
     *place = offsets_topic_place(topic, partition);
-    return *place < topic->count &&
-                   topic->items[*place].partition == partition
+    return *place < topic->count && topic->items[*place].partition == partition
                ? &topic->items[*place]
                : NULL;
 }
@@ -182,8 +181,7 @@ const struct offset *offsets_find(const struct offsets *offsets,
         return NULL;
     }
     topic = offsets_group_find(group, &topic_id, &place);
-    return topic == NULL ? NULL
-                         : offsets_topic_find(topic, partition, &place);
+    return topic == NULL ? NULL : offsets_topic_find(topic, partition, &place);
 }
 
 bool offsets_next(const struct offsets *offsets, size_t *at,
@@ -293,8 +291,8 @@ bool offsets_remove(struct offsets *offsets, const struct offset_place *place,
         return false;
     }
     offset = offsets_topic_find(topic, place->partition, &at);
-    if (offset == NULL || (only_if_at_ms >= 0 &&
-                           offset->committed_at_ms != only_if_at_ms)) {
+    if (offset == NULL ||
+        (only_if_at_ms >= 0 && offset->committed_at_ms != only_if_at_ms)) {
         return false;
     }
     mem_free(offset->metadata);

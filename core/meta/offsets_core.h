@@ -50,9 +50,11 @@ struct offset_place {
     int32_t partition;
 };
 
+/* Frees all. */
 void offsets_fini(struct offsets *offsets);
-/* All of all groups. */
+/* Offsets of all groups together. */
 int64_t offsets_count(const struct offsets *offsets);
+/* Groups that have any. */
 size_t offsets_group_count(const struct offsets *offsets);
 
 /* Borrowed until the next command; NULL when nothing was committed. */
@@ -65,6 +67,7 @@ const struct offsets_group *offsets_find_group(const struct offsets *offsets,
 MUST_USE bool offsets_next(const struct offsets *offsets, size_t *at,
                            const struct offsets_group **out);
 
+/* The text beside an offset; never null. */
 static inline struct str offset_metadata(const struct offset *offset)
 {
     return offset->metadata == NULL

@@ -29,9 +29,9 @@ static int placement_cmp(const void *a, const void *b)
     const struct broker *const *right = b;
     int order = str_cmp((*left)->rack, (*right)->rack);
 
-    return order != 0 ? order
-                      : ((*left)->id > (*right)->id) -
-                            ((*left)->id < (*right)->id);
+    return order != 0
+               ? order
+               : ((*left)->id > (*right)->id) - ((*left)->id < (*right)->id);
 }
 
 static struct placement placement_racks(const struct brokers *brokers,
@@ -95,8 +95,7 @@ static void placement_stripe(struct placement *p, uint64_t turn,
         uint64_t first = turn + placement_extra(turn, racks, brokers);
 
         if (rack->used < rack->count) {
-            out[placed++] =
-                rack->ids[(first + (uint64_t)rack->used) % brokers];
+            out[placed++] = rack->ids[(first + (uint64_t)rack->used) % brokers];
             rack->used++;
         }
     }

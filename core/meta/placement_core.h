@@ -22,8 +22,7 @@
  *         ERR_INVALID_PARTITIONS (below 1). */
 MUST_USE enum err placement_make(const struct brokers *brokers,
                                  int32_t partitions, int16_t replicas,
-                                 uint64_t start, int32_t *out,
-                                 struct why *why);
+                                 uint64_t start, int32_t *out, struct why *why);
 
 /* What a topic gets that does not say otherwise: min(3, brokers). */
 int16_t placement_default_replicas(int32_t brokers_count);

@@ -92,8 +92,7 @@ void rows_uuid(struct rows *rows, struct uuid uuid)
 /* Decimal digits; gives where they end. */
 static char *rows_digits(char *at, int32_t number)
 {
-    uint32_t rest =
-        number < 0 ? 0 - (uint32_t)number : (uint32_t)number;
+    uint32_t rest = number < 0 ? 0 - (uint32_t)number : (uint32_t)number;
     char digits[10];
     int count = 0;
 

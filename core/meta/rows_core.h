@@ -64,6 +64,7 @@ void rows_uuid(struct rows *rows, struct uuid uuid);
 /* A JSON array of numbers: "[1,2]". */
 void rows_numbers(struct rows *rows, const int32_t *numbers, int32_t count);
 
+/* How many rows. */
 size_t rows_count(const struct rows *rows);
 /* What the list takes in memory: for whoever bounds it. */
 size_t rows_bytes(const struct rows *rows);
@@ -92,6 +93,7 @@ struct row {
 
 /* Walks: start with *at = 0; false at the end. */
 MUST_USE bool rows_next(const struct rows *rows, size_t *at, struct row *out);
+/* "offsets put"; for traces and tests. */
 const char *row_kind_name(enum row_kind kind);
 int row_kind_cells(enum row_kind kind);
 

@@ -44,8 +44,7 @@ void state_result_fini(struct state_result *result)
 
 int32_t coordinator_slot(struct str group_id)
 {
-    return (int32_t)(crc32c(0, group_id.ptr, group_id.len) %
-                     COORDINATOR_SLOTS);
+    return (int32_t)(crc32c(0, group_id.ptr, group_id.len) % COORDINATOR_SLOTS);
 }
 
 const struct state_coordinator *
@@ -60,14 +59,14 @@ const struct offset *state_find_offset(const struct state *state,
 {
     const struct topic *found = topics_find(&state->topics, topic);
 
-    return found == NULL ? NULL
-                         : offsets_find(&state->offsets, group_id, found->id,
-                                        partition);
+    return found == NULL
+               ? NULL
+               : offsets_find(&state->offsets, group_id, found->id, partition);
 }
 
 /* epoch -1: whoever asks need not be the coordinator. */
-static bool state_is_coordinator(const struct state *state,
-                                 struct str group_id, int32_t epoch)
+static bool state_is_coordinator(const struct state *state, struct str group_id,
+                                 int32_t epoch)
 {
     return epoch == -1 ||
            state_find_coordinator(state, group_id)->epoch == epoch;
@@ -145,9 +144,8 @@ static void state_broker_rows(const struct broker *broker, struct rows *rows)
 static enum err state_register_broker(struct state_step *step,
                                       const struct command_register_broker *c)
 {
-    struct broker_listener *listeners =
-        arena_array(&step->state->arena, (size_t)c->listeners_count,
-                    sizeof(*listeners));
+    struct broker_listener *listeners = arena_array(
+        &step->state->arena, (size_t)c->listeners_count, sizeof(*listeners));
     struct broker broker = {
         .id = c->broker_id,
         .rack = c->rack,
@@ -191,8 +189,8 @@ static enum err state_create_topic(struct state_step *step,
 static enum err state_delete_topic(struct state_step *step,
                                    const struct command_delete_topic *c)
 {
-    struct topic *topic = topics_delete(&step->state->topics,
-                                        step->result->index, c, step->rows);
+    struct topic *topic =
+        topics_delete(&step->state->topics, step->result->index, c, step->rows);
 
     if (topic == NULL) {
         return why_set(&step->result->why, ERR_UNKNOWN_TOPIC_ID,
@@ -225,9 +223,8 @@ state_allocate_producer_ids(struct state_step *step,
     return ERR_NONE;
 }
 
-static enum err
-state_set_coordinators(struct state_step *step,
-                       const struct command_set_coordinators *c)
+static enum err state_set_coordinators(struct state_step *step,
+                                       const struct command_set_coordinators *c)
 {
     struct state_coordinator *all = step->state->coordinators;
 
@@ -285,8 +282,7 @@ static void state_commit_topic(struct state_step *step,
         topics_find_id(&step->state->topics, from->topic_id);
 
     for (int32_t i = 0; i < from->partitions_count; i++, entry++) {
-        const struct command_commit_offsets_partition *p =
-            &from->partitions[i];
+        const struct command_commit_offsets_partition *p = &from->partitions[i];
         enum err err = refused;
 
         if (err == ERR_NONE && (topic == NULL || p->index < 0 ||
@@ -318,11 +314,10 @@ static enum err state_commit_offsets(struct state_step *step,
 
     for (int32_t i = 0; i < c->commits_count; i++) {
         const struct command_commit_offsets_commit *commit = &c->commits[i];
-        enum err refused =
-            state_is_coordinator(step->state, commit->group_id,
-                                 commit->coordinator_epoch)
-                ? ERR_NONE
-                : ERR_NOT_COORDINATOR;
+        enum err refused = state_is_coordinator(step->state, commit->group_id,
+                                                commit->coordinator_epoch)
+                               ? ERR_NONE
+                               : ERR_NOT_COORDINATOR;
 
         for (int32_t j = 0; j < commit->topics_count; j++) {
             state_commit_topic(step, commit, &commit->topics[j], refused,
@@ -333,8 +328,9 @@ static enum err state_commit_offsets(struct state_step *step,
     return ERR_NONE;
 }
 
-static void state_delete_offsets_group(
-    struct state_step *step, const struct command_delete_offsets_group *group)
+static void
+state_delete_offsets_group(struct state_step *step,
+                           const struct command_delete_offsets_group *group)
 {
     struct state *state = step->state;
 
@@ -374,8 +370,7 @@ static enum err state_delete_offsets(struct state_step *step,
 static enum err state_save_group(struct state_step *step,
                                  const struct command_save_group *c)
 {
-    if (!state_is_coordinator(step->state, c->group_id,
-                              c->coordinator_epoch)) {
+    if (!state_is_coordinator(step->state, c->group_id, c->coordinator_epoch)) {
         return state_fenced(step, c->group_id);
     }
     groups_save(&step->state->groups, c, step->rows);
@@ -408,8 +403,7 @@ static enum err state_delete_group(struct state_step *step,
                            "there is no group \"%.*s\"", STR_ARG(c->group_id));
 }
 
-static enum err state_dispatch(struct state_step *step,
-                               const struct command *c)
+static enum err state_dispatch(struct state_step *step, const struct command *c)
 {
     switch (c->type) {
     case COMMAND_MIGRATE:

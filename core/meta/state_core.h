@@ -31,7 +31,7 @@ struct state_coordinator {
 struct state {
     uint64_t index; /* of the last command that was applied; 0: none */
     int32_t term;
-    int32_t schema_version;             /* 0: before the first migrate */
+    int32_t schema_version;                /* 0: before the first migrate */
     char cluster_id[CLUSTER_ID_BYTES + 1]; /* "" : before init_cluster */
     int64_t cluster_created_at_ms;
     struct brokers *brokers; /* NULL: none yet */

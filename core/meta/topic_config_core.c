@@ -34,8 +34,8 @@ static const struct topic_config_word cleanup_words[] = {
     {                                                                          \
         .name = NAME, .broker_name = BROKER, .about = ABOUT,                   \
         .type = TOPIC_CONFIG_##TYPE, .initial = INITIAL, .min = MIN,           \
-        .max = TOPIC_CONFIG_##TYPE == TOPIC_CONFIG_INT ? INT32_MAX             \
-                                                       : INT64_MAX,            \
+        .max =                                                                 \
+            TOPIC_CONFIG_##TYPE == TOPIC_CONFIG_INT ? INT32_MAX : INT64_MAX,   \
         .field = FIELD(MEMBER)                                                 \
     }
 #define RANGE(NAME, BROKER, MEMBER, INITIAL, MIN, MAX, ABOUT)                  \
@@ -62,8 +62,8 @@ static const struct topic_config configs[] = {
          "what becomes of old segments; this version deletes them"),
     RANGE("compression.gzip.level", "compression.gzip.level", gzip_level, -1,
           -1, 9, "level for batches that the broker compresses; -1: default"),
-    RANGE("compression.lz4.level", "compression.lz4.level", lz4_level, 9, 1,
-          17, "level for batches that the broker compresses"),
+    RANGE("compression.lz4.level", "compression.lz4.level", lz4_level, 9, 1, 17,
+          "level for batches that the broker compresses"),
     WORD("compression.type", "compression.type", STRING, compression_type,
          TOPIC_COMPRESSION_PRODUCER, compression_words,
          "the codec on disk; producer: as the batch came"),
@@ -100,9 +100,8 @@ static const struct topic_config configs[] = {
            "log.message.timestamp.after.max.ms", LONG, timestamp_after_ms_max,
            3600000, 0, "how far ahead of the clock a timestamp may be"),
     NUMBER("message.timestamp.before.max.ms",
-           "log.message.timestamp.before.max.ms", LONG,
-           timestamp_before_ms_max, INT64_MAX, 0,
-           "how far behind the clock a timestamp may be"),
+           "log.message.timestamp.before.max.ms", LONG, timestamp_before_ms_max,
+           INT64_MAX, 0, "how far behind the clock a timestamp may be"),
     WORD("message.timestamp.type", "log.message.timestamp.type", STRING,
          timestamp_type, TOPIC_CREATE_TIME, timestamp_words,
          "whose clock the timestamps are from"),
@@ -130,16 +129,15 @@ static const struct topic_config configs[] = {
            -1, "bytes kept of each partition; -1: any size"),
     NUMBER("retention.ms", "log.retention.ms", LONG, retention_ms, 604800000,
            -1, "how long records are kept; -1: for ever"),
-    NUMBER("segment.bytes", "log.segment.bytes", INT, segment_bytes,
-           1073741824, 1048576, "a segment's file ends at this size"),
+    NUMBER("segment.bytes", "log.segment.bytes", INT, segment_bytes, 1073741824,
+           1048576, "a segment's file ends at this size"),
     NUMBER("segment.index.bytes", "log.index.size.max.bytes", INT,
            segment_index_bytes, 10485760, 4, "the size of a full index"),
     KNOWN("segment.jitter.ms", "log.roll.jitter.ms", LONG, "0",
           "a random part of segment.ms"),
     NUMBER("segment.ms", "log.roll.ms", LONG, segment_ms, 604800000, 1,
            "a segment's file ends at this age"),
-    WORD("tidemark.flush", NULL, STRING, flush, TOPIC_FLUSH_COMMIT,
-         flush_words,
+    WORD("tidemark.flush", NULL, STRING, flush, TOPIC_FLUSH_COMMIT, flush_words,
          "commit: acknowledged means on disk; async: as Kafka does it"),
     KNOWN("unclean.leader.election.enable", "unclean.leader.election.enable",
           BOOLEAN, "false", "whether a replica that lost records may lead"),
@@ -222,8 +220,7 @@ static struct str topic_config_trim(struct str s)
         s.ptr++;
         s.len--;
     }
-    while (s.len > 0 &&
-           (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
+    while (s.len > 0 && (s.ptr[s.len - 1] == ' ' || s.ptr[s.len - 1] == '\t')) {
         s.len--;
     }
     return s;
@@ -311,9 +308,8 @@ static enum err topic_config_number(const struct topic_config *config,
                        STR_ARG(value), (long long)config->min);
     }
     if (*out > config->max) {
-        return why_set(why, ERR_INVALID_CONFIG,
-                       "%s=%.*s: must be at most %lld", config->name,
-                       STR_ARG(value), (long long)config->max);
+        return why_set(why, ERR_INVALID_CONFIG, "%s=%.*s: must be at most %lld",
+                       config->name, STR_ARG(value), (long long)config->max);
     }
     return ERR_NONE;
 }
@@ -411,6 +407,5 @@ bool topic_name_is_reserved(struct str name)
             return true;
         }
     }
-    return name.len >= lanes.len &&
-           memcmp(name.ptr, lanes.ptr, lanes.len) == 0;
+    return name.len >= lanes.len && memcmp(name.ptr, lanes.ptr, lanes.len) == 0;
 }

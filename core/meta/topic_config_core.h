@@ -82,6 +82,7 @@ struct topic_config {
     size_t field; /* offset in struct topic_settings; of honoured ones */
 };
 
+/* Of the table. */
 size_t topic_config_count(void);
 /* In the order of their names. index: below topic_config_count(). */
 const struct topic_config *topic_config_at(size_t index);

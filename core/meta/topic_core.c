@@ -141,8 +141,8 @@ struct topic *topic_ref(struct topic *topic)
 
 void topic_unref(struct topic *topic)
 {
-    if (topic != NULL && atomic_fetch_sub_explicit(&topic->refs, 1,
-                                                   memory_order_acq_rel) == 1) {
+    if (topic != NULL &&
+        atomic_fetch_sub_explicit(&topic->refs, 1, memory_order_acq_rel) == 1) {
         mem_free(topic);
     }
 }

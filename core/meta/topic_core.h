@@ -33,12 +33,12 @@ struct topic {
     int32_t partitions_count;
     int32_t overrides_count;
     struct uuid id;
-    struct str name; /* with a NUL behind it */
+    struct str name;   /* with a NUL behind it */
     struct str source; /* who made it: "kafka", "auto", "config.lua", ... */
     int64_t created_at_ms;
     const struct topic_partition *partitions;
     const struct topic_override *overrides; /* sorted by name */
-    struct topic_settings settings; /* defaults, overridden */
+    struct topic_settings settings;         /* defaults, overridden */
 };
 
 /* What a topic is made of; all borrowed for the call of topic_new(). */

@@ -190,8 +190,8 @@ static struct topic_trie *topic_trie_remove_at(const struct topic_trie *node,
     }
     branch = topic_trie_branch_of(node);
     place = topic_trie_step(hash, depth);
-    child = topic_trie_remove_at(branch->children[place], depth + 1, hash,
-                                 topic);
+    child =
+        topic_trie_remove_at(branch->children[place], depth + 1, hash, topic);
     empty = child == NULL;
     for (unsigned i = 0; i < TRIE_CHILDREN && empty; i++) {
         empty = i == place || branch->children[i] == NULL;
@@ -213,8 +213,8 @@ struct topic *topic_trie_find(const struct topic_trie *root, uint64_t hash,
     const struct topic_trie_leaf *leaf;
 
     for (int depth = 0; root != NULL && root->count == 0; depth++) {
-        root = topic_trie_branch_of(root)
-                   ->children[topic_trie_step(hash, depth)];
+        root =
+            topic_trie_branch_of(root)->children[topic_trie_step(hash, depth)];
     }
     leaf = root == NULL ? NULL : topic_trie_leaf_of(root);
     for (uint32_t i = 0; leaf != NULL && i < leaf->node.count; i++) {
@@ -249,8 +249,8 @@ struct topic_trie *topic_trie_ref(struct topic_trie *root)
 
 void topic_trie_unref(struct topic_trie *root)
 {
-    if (root == NULL || atomic_fetch_sub_explicit(
-                            &root->refs, 1, memory_order_acq_rel) != 1) {
+    if (root == NULL ||
+        atomic_fetch_sub_explicit(&root->refs, 1, memory_order_acq_rel) != 1) {
         return;
     }
     for (uint32_t i = 0; i < root->count; i++) {

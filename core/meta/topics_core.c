@@ -82,12 +82,18 @@ bool topics_next(const struct topics *topics, size_t *at, struct topic **out)
     return true;
 }
 
-/* Each once, none negative; isr among the replicas, the leader in the isr. */
+/* Each once, none negative; isr among the replicas, the leader in the isr. The
+ * limit comes first: what follows is quadratic. */
 static bool
 topics_replicas_fit(const struct command_create_topic_partition *partition)
 {
     bool leads = partition->leader == -1;
 
+    if (partition->replicas_count < 1 ||
+        partition->replicas_count > TOPIC_REPLICAS_MAX ||
+        partition->isr_count > partition->replicas_count) {
+        return false;
+    }
     for (int32_t i = 0; i < partition->replicas_count; i++) {
         if (partition->replicas[i] < 0) {
             return false;
@@ -109,8 +115,7 @@ topics_replicas_fit(const struct command_create_topic_partition *partition)
         }
         leads = leads || partition->isr[i] == partition->leader;
     }
-    return leads && partition->replicas_count > 0 &&
-           partition->replicas_count <= INT16_MAX;
+    return leads;
 }
 
 enum err topics_check(const struct topics *topics,
@@ -125,8 +130,8 @@ enum err topics_check(const struct topics *topics,
     }
     like = topics_find_like(topics, command->name);
     if (like != NULL && str_eq(like->name, command->name)) {
-        return why_set(why, ERR_TOPIC_ALREADY_EXISTS,
-                       "topic \"%.*s\" exists", STR_ARG(command->name));
+        return why_set(why, ERR_TOPIC_ALREADY_EXISTS, "topic \"%.*s\" exists",
+                       STR_ARG(command->name));
     }
     if (like != NULL) {
         return why_set(why, ERR_INVALID_TOPIC_EXCEPTION,
@@ -175,8 +180,8 @@ static struct topic *topics_build(const struct topics *topics,
     struct arena arena = {0};
     struct topic_partition *partitions = arena_array(
         &arena, (size_t)command->partitions_count, sizeof(*partitions));
-    struct topic_override *overrides = arena_array(
-        &arena, (size_t)command->configs_count, sizeof(*overrides));
+    struct topic_override *overrides =
+        arena_array(&arena, (size_t)command->configs_count, sizeof(*overrides));
     struct topic *topic;
 
     for (int32_t i = 0; i < command->partitions_count; i++) {
@@ -280,8 +285,7 @@ static void topics_config_rows(struct topics *topics, uint64_t index,
 
 enum err topics_create(struct topics *topics, uint64_t index,
                        const struct command_create_topic *command,
-                       struct rows *rows, struct topic **after,
-                       struct why *why)
+                       struct rows *rows, struct topic **after, struct why *why)
 {
     enum err err = topics_check(topics, command, why);
     struct topic *topic;

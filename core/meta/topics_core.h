@@ -12,8 +12,10 @@
 #include "meta/rows_core.h"
 #include "meta/topic_core.h"
 
-/* How many changes config_history keeps. */
-enum { CONFIG_HISTORY_ROWS_MAX = 100000 };
+enum {
+    TOPIC_REPLICAS_MAX = 1000,        /* of one partition */
+    CONFIG_HISTORY_ROWS_MAX = 100000, /* config_history keeps the last ones */
+};
 
 struct topics {
     struct map by_name; /* private from here on; the name with "." as "_" */

@@ -3,6 +3,7 @@
 
 #include "lib/simenv.h"
 #include "meta/meta.h"
+#include "run/loop.h"
 #include <sqlite3.h>
 #include <unistd.h>
 
@@ -461,8 +462,10 @@ static void rows_that_cannot_be_are_damage(void **unused)
         "update brokers set incarnation = 'x'",
         "update cluster set cluster_id = 'x'",
         "update coordinators set slot = 64 where slot = 1",
-        "insert into topics values ('t_t', 'QkJCQkJCQkJCQkJCQkJCQg', 1, 1, 's');"
-        "insert into topics values ('t.t', 'Q0NDQ0NDQ0NDQ0NDQ0NDQw', 1, 1, 's');"
+        "insert into topics values ('t_t', 'QkJCQkJCQkJCQkJCQkJCQg', 1, 1, "
+        "'s');"
+        "insert into topics values ('t.t', 'Q0NDQ0NDQ0NDQ0NDQ0NDQw', 1, 1, "
+        "'s');"
         "insert into partitions values ('t.t', 0, 1, 1, 1, '[1]', '[1]');"
         "insert into partitions values ('t_t', 0, 1, 1, 1, '[1]', '[1]');",
     };
@@ -601,6 +604,112 @@ static void the_wal_does_not_grow_without_end(void **unused)
     node_fini(&n);
 }
 
+/* On real threads: commits of many turns, a reader on its own thread's
+ * connection in between, a checkpoint, a stop. For the thread sanitizer. */
+struct live {
+    char path[FIXTURE_PATH_BYTES + 16];
+    struct loops *loops;
+    struct meta *meta;
+    struct mail mail;
+    struct db_checkpoint checkpoint;
+    int said;
+    bool failed;
+};
+
+static void live_failed(void *arg, const struct why *why)
+{
+    struct live *l = arg;
+
+    l->failed = true;
+}
+
+static void live_closed(void *arg)
+{
+    struct live *l = arg;
+
+    loops_stop(l->loops);
+}
+
+static void live_checkpointed(struct db_checkpoint *checkpoint, enum err err)
+{
+    struct live *l = container_of(checkpoint, struct live, checkpoint);
+
+    assert_int_equal(err, ERR_NONE);
+    assert_int_equal(checkpoint->index, l->said);
+    meta_close(l->meta, live_closed, l);
+}
+
+static void live_say(struct live *l, const char *line)
+{
+    struct arena arena = {0};
+
+    l->said++;
+    meta_apply(l->meta, (uint64_t)l->said, 1,
+               script_encode(line, l->said, &arena));
+    assert_int_equal(meta_result(l->meta, (uint64_t)l->said)->err, ERR_NONE);
+    arena_reset(&arena);
+}
+
+static void live_turn(struct mail *mail)
+{
+    struct live *l = container_of(mail, struct live, mail);
+
+    for (int i = 0; i < 20; i++) {
+        live_say(l, "commit g -1 A:0:1:text A:1:2");
+    }
+    if (l->said < 2000) {
+        mail_send(loops_at(l->loops, 0), &l->mail);
+    } else {
+        l->checkpoint.done = live_checkpointed;
+        meta_checkpoint(l->meta, &l->checkpoint);
+    }
+}
+
+static void live_start(void *arg)
+{
+    struct live *l = arg;
+    struct topic_settings defaults;
+    struct meta_options options = {.path = l->path,
+                                   .defaults = &defaults,
+                                   .failed = live_failed,
+                                   .arg = l};
+
+    topic_settings_init(&defaults);
+    assert_int_equal(
+        meta_open(loop_env(loops_at(l->loops, 0)), &options, &l->meta, NULL),
+        ERR_NONE);
+    live_say(l, "migrate 1");
+    live_say(l, "topic t A 2");
+    l->mail.deliver = live_turn;
+    mail_send(loops_at(l->loops, 0), &l->mail);
+}
+
+static void it_works_on_real_threads_too(void **unused)
+{
+    char folder[FIXTURE_PATH_BYTES];
+    struct live l = {0};
+    struct arena arena = {0};
+    sqlite3 *sql;
+
+    fixture_folder(folder);
+    snprintf(l.path, sizeof(l.path), "%s/meta.db", folder);
+    assert_int_equal(loops_open(2, 2, &l.loops, NULL), ERR_NONE);
+    loops_run(l.loops, live_start, &l);
+    loops_close(l.loops);
+    assert_false(l.failed);
+    sql = reader_open(l.path);
+    assert_string_equal(
+        reader_ask(sql,
+                   "select count(*) from offsets, applied where log_index "
+                   ">= 2000",
+                   &arena)
+            .ptr,
+        "2\n");
+    sqlite3_close(sql);
+    arena_reset(&arena);
+    fixture_remove(folder);
+}
+
 static char *read_text(const char *path, struct arena *arena)
 {
     FILE *f = fopen(path, "rb");
@@ -647,8 +756,8 @@ static void every_column_is_documented(void **unused)
             fail_msg("schema/README.md says nothing of table %s", table);
         }
         next = strstr(heading + 1, "\n#");
-        line = strstr(heading,
-                      arena_printf(&n.arena, "\n| `%s` | ", column).ptr);
+        line =
+            strstr(heading, arena_printf(&n.arena, "\n| `%s` | ", column).ptr);
         if (line == NULL || (next != NULL && line > next)) {
             fail_msg("schema/README.md says nothing of %s.%s", table, column);
         }
@@ -672,6 +781,7 @@ int main(void)
         cmocka_unit_test(rows_that_cannot_be_are_damage),
         cmocka_unit_test(killed_at_any_moment_it_makes_up_for_the_rest),
         cmocka_unit_test(the_wal_does_not_grow_without_end),
+        cmocka_unit_test(it_works_on_real_threads_too),
         cmocka_unit_test(every_column_is_documented),
     };
 

@@ -28,10 +28,10 @@ static void world_say(struct world *w, const char *line)
     struct state_result result;
     uint64_t index = w->state.index + 1;
 
-    assert_int_equal(
-        state_apply(&w->state, index, 1, script_encode(line, 1, &w->arena),
-                    &w->rows, &result, NULL),
-        ERR_NONE);
+    assert_int_equal(state_apply(&w->state, index, 1,
+                                 script_encode(line, 1, &w->arena), &w->rows,
+                                 &result, NULL),
+                     ERR_NONE);
     images_apply(w->images, &w->state, &result);
     state_result_fini(&result);
     rows_clear(&w->rows, 4096);
@@ -117,9 +117,8 @@ static void an_image_shows_what_the_state_has(void **unused)
     assert_null(image_find_topic(image, STR_NULL));
     assert_int_equal(image->topics_count, 1);
     assert_int_equal(image->partitions_count, 3);
-    assert_true(
-        str_eq(topic_find_override(topic, STR_LIT("retention.ms")),
-               STR_LIT("9")));
+    assert_true(str_eq(topic_find_override(topic, STR_LIT("retention.ms")),
+                       STR_LIT("9")));
     assert_true(str_is_null(topic_find_override(topic, STR_LIT("flush.ms"))));
     sim_fini(&s);
 }
@@ -257,12 +256,11 @@ static void topics_of_one_hash_are_told_apart(void **unused)
     for (int i = 0; i < 50; i++) {
         struct topic_trie *before = root;
 
-        topics[i] =
-            topic_new(&(struct topic_parts){.name = STR_LIT("t"),
-                                            .source = STR_LIT("s"),
-                                            .defaults = &defaults});
-        root = topic_trie_put(before, UINT64_MAX - (uint64_t)(i % 2),
-                              topics[i]);
+        topics[i] = topic_new(&(struct topic_parts){.name = STR_LIT("t"),
+                                                    .source = STR_LIT("s"),
+                                                    .defaults = &defaults});
+        root =
+            topic_trie_put(before, UINT64_MAX - (uint64_t)(i % 2), topics[i]);
         topic_trie_unref(before);
     }
     for (int i = 0; i < 50; i++) {
@@ -372,10 +370,9 @@ static void threads_start(void *arg)
     world_say(&t->w, "migrate 1");
     atomic_store(&t->reading, READERS);
     for (unsigned i = 0; i < READERS; i++) {
-        t->readers[i] = (struct reader_loop){
-            .mail.deliver = reader_turn,
-            .loop = loops_at(t->loops, i + 1),
-            .all = t};
+        t->readers[i] = (struct reader_loop){.mail.deliver = reader_turn,
+                                             .loop = loops_at(t->loops, i + 1),
+                                             .all = t};
         mail_send(t->readers[i].loop, &t->readers[i].mail);
     }
     writing = (struct writer_loop){.mail.deliver = threads_say, .all = t};

@@ -11,8 +11,7 @@ static struct brokers *brokers_of(const int32_t *ids, const char *const *racks,
 
     for (int i = 0; i < count; i++) {
         struct broker broker = {
-            .id = ids[i],
-            .rack = racks == NULL ? STR_NULL : str_of(racks[i])};
+            .id = ids[i], .rack = racks == NULL ? STR_NULL : str_of(racks[i])};
         struct brokers *next = brokers_with(list, &broker);
 
         brokers_unref(list);
@@ -97,7 +96,8 @@ static void places_are_fair_whatever_the_cluster(void **unused)
         int per_rack = 1 + (int)(fixture_random(&seed) % 4);
         int rack_count = 1 + (int)(fixture_random(&seed) % 4);
         int count = per_rack * rack_count;
-        int16_t replicas = (int16_t)(1 + fixture_random(&seed) % (uint64_t)count);
+        int16_t replicas =
+            (int16_t)(1 + fixture_random(&seed) % (uint64_t)count);
         int32_t partitions = 1 + (int32_t)(fixture_random(&seed) % 64);
         int leads[16] = {0};
         struct brokers *list;

@@ -75,8 +75,7 @@ static inline void script_broker(const struct script_words *w,
     b->broker_id = script_i32(w->words[1]);
     b->rack = str_eq(w->words[2], STR_LIT("-")) ? STR_NULL : w->words[2];
     b->incarnation = script_uuid(STR_LIT("I"));
-    b->listeners =
-        arena_array(arena, (size_t)listeners, sizeof(*b->listeners));
+    b->listeners = arena_array(arena, (size_t)listeners, sizeof(*b->listeners));
     b->listeners_count = listeners;
     b->at_ms = at_ms;
     for (int i = 0; i < listeners; i++) {
@@ -101,19 +100,19 @@ static inline void script_topic(const struct script_words *w,
     t->name = w->words[1];
     t->topic_id = script_uuid(w->words[2]);
     t->partitions_count = script_i32(w->words[3]);
-    t->partitions = arena_array(arena, (size_t)t->partitions_count,
-                                sizeof(*t->partitions));
+    t->partitions =
+        arena_array(arena, (size_t)t->partitions_count, sizeof(*t->partitions));
     for (int32_t i = 0; i < t->partitions_count; i++) {
-        t->partitions[i] = (struct command_create_topic_partition){
-            .leader = 1,
-            .replicas = one,
-            .replicas_count = 1,
-            .isr = one,
-            .isr_count = 1};
+        t->partitions[i] =
+            (struct command_create_topic_partition){.leader = 1,
+                                                    .replicas = one,
+                                                    .replicas_count = 1,
+                                                    .isr = one,
+                                                    .isr_count = 1};
     }
     t->configs_count = w->count - 4;
-    t->configs = arena_array(arena, (size_t)t->configs_count,
-                             sizeof(*t->configs));
+    t->configs =
+        arena_array(arena, (size_t)t->configs_count, sizeof(*t->configs));
     for (int32_t i = 0; i < t->configs_count; i++) {
         struct str parts[2];
         int count;
@@ -173,8 +172,8 @@ static inline void script_uncommit(const struct script_words *w,
     group->group_id = w->words[1];
     group->coordinator_epoch = script_i32(w->words[2]);
     group->topics_count = w->count - 3;
-    group->topics = arena_array(arena, (size_t)group->topics_count,
-                                sizeof(*group->topics));
+    group->topics =
+        arena_array(arena, (size_t)group->topics_count, sizeof(*group->topics));
     for (int i = 0; i < group->topics_count; i++) {
         struct command_delete_offsets_topic *topic = &group->topics[i];
         struct str parts[3];
@@ -203,8 +202,8 @@ static inline void script_group(const struct script_words *w,
     g->generation = script_i32(w->words[3]);
     g->protocol_type = STR_LIT("consumer");
     g->members_count = w->count - 4;
-    g->members = arena_array(arena, (size_t)g->members_count,
-                             sizeof(*g->members));
+    g->members =
+        arena_array(arena, (size_t)g->members_count, sizeof(*g->members));
     g->at_ms = at_ms;
     for (int32_t i = 0; i < g->members_count; i++) {
         struct str parts[3];

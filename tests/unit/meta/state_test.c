@@ -61,10 +61,9 @@ static void world_say(struct world *w, const char *line)
                     &rows, &result, &why);
 
     assert_int_equal(err, ERR_NONE);
-    w->text = arena_printf(
-        &w->arena, "%.*s%s\n%.*s%.*s", STR_ARG(w->text), line,
-        STR_ARG(script_rows_text(&rows, &w->arena)),
-        STR_ARG(world_result_text(w, &result)));
+    w->text = arena_printf(&w->arena, "%.*s%s\n%.*s%.*s", STR_ARG(w->text),
+                           line, STR_ARG(script_rows_text(&rows, &w->arena)),
+                           STR_ARG(world_result_text(w, &result)));
     state_result_fini(&result);
     rows_fini(&rows);
 }
@@ -100,40 +99,39 @@ static void a_cluster_begins_with_a_schema_an_id_and_a_broker(void **unused)
     world_say(&w, "slot 5 7 1");
     world_say(&w, "slot 5 3 1");
     world_say(&w, "slot 64 3 1");
-    world_expect(
-        &w,
-        "migrate 1\n"
-        "  migrate 1 1000\n"
-        "= ok\n"
-        "migrate 1\n"
-        "= ok\n"
-        "cluster short\n"
-        "= INVALID_REQUEST: a cluster's id has 22 characters\n"
-        "cluster CLUSTERCLUSTERCLUSTERC\n"
-        "  cluster put 'CLUSTERCLUSTERCLUSTERC' 4000\n"
-        "= ok\n"
-        "cluster ANOTHERANOTHERANOTHERA\n"
-        "= EXISTS: the cluster has its id: CLUSTERCLUSTERCLUSTERC\n"
-        "broker 7 - here:9092 there:9093\n"
-        "  brokers put 7 null 'SUlJSUlJSUlJSUlJSUlJSQ' 6 6000\n"
-        "  broker_listeners delete 7\n"
-        "  broker_listeners put 7 0 'PLAINTEXT' 'here' 9092\n"
-        "  broker_listeners put 7 1 'PLAINTEXT' 'there' 9093\n"
-        "= ok\n"
-        "broker 3 r1 three:1\n"
-        "  brokers put 3 'r1' 'SUlJSUlJSUlJSUlJSUlJSQ' 7 7000\n"
-        "  broker_listeners delete 3\n"
-        "  broker_listeners put 3 0 'PLAINTEXT' 'three' 1\n"
-        "= ok\n"
-        "broker -3 r1 three:1\n"
-        "= INVALID_REQUEST: a broker's id cannot be -3\n"
-        "slot 5 7 1\n"
-        "  coordinators put 5 7 1\n"
-        "= ok\n"
-        "slot 5 3 1\n"
-        "= INVALID_REQUEST: slot 5 cannot come to epoch 1\n"
-        "slot 64 3 1\n"
-        "= INVALID_REQUEST: slot 64 cannot come to epoch 1\n");
+    world_expect(&w,
+                 "migrate 1\n"
+                 "  migrate 1 1000\n"
+                 "= ok\n"
+                 "migrate 1\n"
+                 "= ok\n"
+                 "cluster short\n"
+                 "= INVALID_REQUEST: a cluster's id has 22 characters\n"
+                 "cluster CLUSTERCLUSTERCLUSTERC\n"
+                 "  cluster put 'CLUSTERCLUSTERCLUSTERC' 4000\n"
+                 "= ok\n"
+                 "cluster ANOTHERANOTHERANOTHERA\n"
+                 "= EXISTS: the cluster has its id: CLUSTERCLUSTERCLUSTERC\n"
+                 "broker 7 - here:9092 there:9093\n"
+                 "  brokers put 7 null 'SUlJSUlJSUlJSUlJSUlJSQ' 6 6000\n"
+                 "  broker_listeners delete 7\n"
+                 "  broker_listeners put 7 0 'PLAINTEXT' 'here' 9092\n"
+                 "  broker_listeners put 7 1 'PLAINTEXT' 'there' 9093\n"
+                 "= ok\n"
+                 "broker 3 r1 three:1\n"
+                 "  brokers put 3 'r1' 'SUlJSUlJSUlJSUlJSUlJSQ' 7 7000\n"
+                 "  broker_listeners delete 3\n"
+                 "  broker_listeners put 3 0 'PLAINTEXT' 'three' 1\n"
+                 "= ok\n"
+                 "broker -3 r1 three:1\n"
+                 "= INVALID_REQUEST: a broker's id cannot be -3\n"
+                 "slot 5 7 1\n"
+                 "  coordinators put 5 7 1\n"
+                 "= ok\n"
+                 "slot 5 3 1\n"
+                 "= INVALID_REQUEST: slot 5 cannot come to epoch 1\n"
+                 "slot 64 3 1\n"
+                 "= INVALID_REQUEST: slot 64 cannot come to epoch 1\n");
     assert_int_equal(w.state.brokers->count, 2);
     assert_int_equal(w.state.brokers->items[0].id, 3);
     assert_int_equal(brokers_find(w.state.brokers, 7)->epoch, 6);
@@ -302,9 +300,8 @@ static void offsets_fail_one_by_one(void **unused)
         "uncommit g 1 A:0:1 A:1 Z:0\n"
         "  offsets delete 'g' 't' 1\n"
         "= ok\n");
-    assert_int_equal(state_find_offset(&w.state, STR_LIT("g"), STR_LIT("t"), 0)
-                         ->offset,
-                     8);
+    assert_int_equal(
+        state_find_offset(&w.state, STR_LIT("g"), STR_LIT("t"), 0)->offset, 8);
     assert_null(state_find_offset(&w.state, STR_LIT("g"), STR_LIT("t"), 1));
     assert_null(state_find_offset(&w.state, STR_LIT("h"), STR_LIT("t"), 0));
     assert_null(state_find_offset(&w.state, STR_LIT("g"), STR_LIT("u"), 0));
@@ -408,11 +405,9 @@ static void a_command_from_the_future_stops_the_node(void **unused)
     assert_string_equal(why.text,
                         "this version does not know command 99 in version 0: "
                         "it was written by a newer one");
-    assert_int_equal(world_try(&w, STR_LIT("\0\1\0\1"), &why),
-                     ERR_UNSUPPORTED);
+    assert_int_equal(world_try(&w, STR_LIT("\0\1\0\1"), &why), ERR_UNSUPPORTED);
     assert_int_equal(world_try(&w, STR_LIT("\0\1\0"), &why), ERR_MALFORMED);
-    assert_int_equal(world_try(&w, STR_LIT("\0\1\0\0\0"), &why),
-                     ERR_MALFORMED);
+    assert_int_equal(world_try(&w, STR_LIT("\0\1\0\0\0"), &why), ERR_MALFORMED);
     assert_int_equal(w.state.index, 0);
     world_fini(&w);
 }
@@ -451,8 +446,8 @@ static void damaged_commands_are_never_read_past_their_end(void **unused)
                 (char)fixture_random(&seed);
         }
         bytes = mem_realloc(bytes, MAX(len, (size_t)1));
-        err = state_apply(&w.state, 100, 1, str_sub(bytes, len), &rows,
-                          &result, &why);
+        err = state_apply(&w.state, 100, 1, str_sub(bytes, len), &rows, &result,
+                          &why);
         assert_true(err == ERR_NONE || err == ERR_MALFORMED ||
                     err == ERR_UNSUPPORTED);
         state_result_fini(&result);
@@ -490,19 +485,24 @@ static void ten_thousand_topics_and_a_hundred_thousand_offsets(void **unused)
 
         snprintf(name, sizeof(name), "topic-%d", i);
         for (int j = 0; j < 10; j++) {
-            parts[j] = (struct command_create_topic_partition){
-                .leader = 1, .replicas = one, .replicas_count = 1, .isr = one,
-                .isr_count = 1};
+            parts[j] =
+                (struct command_create_topic_partition){.leader = 1,
+                                                        .replicas = one,
+                                                        .replicas_count = 1,
+                                                        .isr = one,
+                                                        .isr_count = 1};
         }
-        c.create_topic = (struct command_create_topic){
-            .name = str_of(name), .partitions = parts, .partitions_count = 10,
-            .source = STR_LIT("test")};
+        c.create_topic =
+            (struct command_create_topic){.name = str_of(name),
+                                          .partitions = parts,
+                                          .partitions_count = 10,
+                                          .source = STR_LIT("test")};
         memcpy(c.create_topic.topic_id.bytes, name,
                MIN(sizeof(c.create_topic.topic_id.bytes), strlen(name)));
         assert_int_equal(command_encode(&c, &w.arena, &bytes), ERR_NONE);
-        assert_int_equal(state_apply(&w.state, index++, 1, bytes, &rows,
-                                     &result, NULL),
-                         ERR_NONE);
+        assert_int_equal(
+            state_apply(&w.state, index++, 1, bytes, &rows, &result, NULL),
+            ERR_NONE);
         assert_int_equal(result.err, ERR_NONE);
         state_result_fini(&result);
         arena_reset(&w.arena);
@@ -513,12 +513,12 @@ static void ten_thousand_topics_and_a_hundred_thousand_offsets(void **unused)
         struct command_commit_offsets_partition p[10];
         struct command_commit_offsets_topic topic = {.partitions = p,
                                                      .partitions_count = 10};
-        struct command_commit_offsets_commit commit = {
-            .group_id = STR_LIT("group"),
-            .coordinator_epoch = 1,
-            .expire_at_ms = -1,
-            .topics = &topic,
-            .topics_count = 1};
+        struct command_commit_offsets_commit commit = {.group_id =
+                                                           STR_LIT("group"),
+                                                       .coordinator_epoch = 1,
+                                                       .expire_at_ms = -1,
+                                                       .topics = &topic,
+                                                       .topics_count = 1};
         struct command c = {.type = COMMAND_COMMIT_OFFSETS};
         struct str bytes;
 
@@ -532,9 +532,9 @@ static void ten_thousand_topics_and_a_hundred_thousand_offsets(void **unused)
         c.commit_offsets.commits = &commit;
         c.commit_offsets.commits_count = 1;
         assert_int_equal(command_encode(&c, &w.arena, &bytes), ERR_NONE);
-        assert_int_equal(state_apply(&w.state, index++, 1, bytes, &rows,
-                                     &result, NULL),
-                         ERR_NONE);
+        assert_int_equal(
+            state_apply(&w.state, index++, 1, bytes, &rows, &result, NULL),
+            ERR_NONE);
         assert_int_equal(result.refusals_count, 0);
         state_result_fini(&result);
         arena_reset(&w.arena);
@@ -545,10 +545,10 @@ static void ten_thousand_topics_and_a_hundred_thousand_offsets(void **unused)
                   1e3 * (made - start), 1e3 * (seconds() - made));
     assert_int_equal(topics_count(&w.state.topics), 10000);
     assert_int_equal(offsets_count(&w.state.offsets), 100000);
-    assert_int_equal(state_find_offset(&w.state, STR_LIT("group"),
-                                       STR_LIT("topic-9999"), 9)
-                         ->offset,
-                     9999);
+    assert_int_equal(
+        state_find_offset(&w.state, STR_LIT("group"), STR_LIT("topic-9999"), 9)
+            ->offset,
+        9999);
     rows_fini(&rows);
     world_fini(&w);
 }

@@ -51,8 +51,8 @@ static inline void state_topic_lines(struct state_lines *out,
         rows_fini(&rows);
     }
     for (int32_t i = 0; i < t->overrides_count; i++) {
-        state_line(out, arena_printf(out->arena, "config %s %s=%s",
-                                     t->name.ptr, t->overrides[i].name.ptr,
+        state_line(out, arena_printf(out->arena, "config %s %s=%s", t->name.ptr,
+                                     t->overrides[i].name.ptr,
                                      t->overrides[i].value.ptr));
     }
 }
@@ -94,13 +94,12 @@ static inline void state_group_lines(struct state_lines *out,
     size_t at = 0;
 
     while (groups_next(&s->groups, &at, &g)) {
-        state_line(out,
-                   arena_printf(out->arena, "group %s %d %s %s %s %lld",
-                                g->group_id.ptr, (int)g->generation,
-                                g->protocol_type.ptr,
-                                g->protocol.ptr ? g->protocol.ptr : "null",
-                                g->leader.ptr ? g->leader.ptr : "null",
-                                (long long)g->saved_at_ms));
+        state_line(out, arena_printf(out->arena, "group %s %d %s %s %s %lld",
+                                     g->group_id.ptr, (int)g->generation,
+                                     g->protocol_type.ptr,
+                                     g->protocol.ptr ? g->protocol.ptr : "null",
+                                     g->leader.ptr ? g->leader.ptr : "null",
+                                     (long long)g->saved_at_ms));
         for (int32_t i = 0; i < g->members_count; i++) {
             const struct stored_member *m = &g->members[i];
 
@@ -121,11 +120,11 @@ static inline void state_broker_lines(struct state_lines *out,
     for (int32_t i = 0; s->brokers != NULL && i < s->brokers->count; i++) {
         const struct broker *b = &s->brokers->items[i];
 
-        state_line(out, arena_printf(out->arena, "broker %d %s %lld %lld",
-                                     (int)b->id, b->rack.ptr ? b->rack.ptr
-                                                             : "null",
-                                     (long long)b->epoch,
-                                     (long long)b->registered_at_ms));
+        state_line(out,
+                   arena_printf(out->arena, "broker %d %s %lld %lld",
+                                (int)b->id, b->rack.ptr ? b->rack.ptr : "null",
+                                (long long)b->epoch,
+                                (long long)b->registered_at_ms));
         for (int32_t j = 0; j < b->listeners_count; j++) {
             state_line(out, arena_printf(out->arena, "listener %d %d %s %s:%d",
                                          (int)b->id, (int)j,
@@ -145,21 +144,21 @@ static inline struct str state_text(const struct state *s, struct arena *arena)
     size_t at = 0;
 
     out->arena = arena;
-    state_line(out, arena_printf(arena, "cluster '%s' %lld schema %d",
-                                 s->cluster_id,
-                                 (long long)s->cluster_created_at_ms,
-                                 (int)s->schema_version));
-    state_line(out, arena_printf(arena, "next id %lld, change %lld, %lld "
-                                        "partitions, %lld offsets",
+    state_line(out,
+               arena_printf(arena, "cluster '%s' %lld schema %d", s->cluster_id,
+                            (long long)s->cluster_created_at_ms,
+                            (int)s->schema_version));
+    state_line(out, arena_printf(arena,
+                                 "next id %lld, change %lld, %lld "
+                                 "partitions, %lld offsets",
                                  (long long)s->producer_id_next,
                                  (long long)s->topics.history_next,
                                  (long long)s->topics.partitions_count,
                                  (long long)s->offsets.count));
     for (int i = 0; i < COORDINATOR_SLOTS; i++) {
-        state_line(out,
-                   arena_printf(arena, "slot %d %d %d", i,
-                                (int)s->coordinators[i].broker_id,
-                                (int)s->coordinators[i].epoch));
+        state_line(out, arena_printf(arena, "slot %d %d %d", i,
+                                     (int)s->coordinators[i].broker_id,
+                                     (int)s->coordinators[i].epoch));
     }
     state_broker_lines(out, s);
     while (topics_next(&s->topics, &at, &topic)) {
@@ -207,8 +206,8 @@ static inline struct str script_random(uint64_t *seed, struct arena *arena)
     case 8:
         return arena_printf(arena, "uncommit g%d -1 %c:%d", a, 'A' + b, b);
     default:
-        return arena_printf(arena, "commit g%d -1 %c:%d:%d %c:%d:%d:text%d",
-                            b, 'A' + a, b, n, 'A' + b, a, n + 1, n);
+        return arena_printf(arena, "commit g%d -1 %c:%d:%d %c:%d:%d:text%d", b,
+                            'A' + a, b, n, 'A' + b, a, n + 1, n);
     }
 }
 

@@ -33,7 +33,8 @@ static void the_table_is_sorted_and_finds_each(void **unused)
         const struct topic_config *c = topic_config_at(i);
 
         assert_ptr_equal(topic_config_find(str_of(c->name)), c);
-        assert_true(i == 0 || strcmp(topic_config_at(i - 1)->name, c->name) < 0);
+        assert_true(i == 0 ||
+                    strcmp(topic_config_at(i - 1)->name, c->name) < 0);
         assert_true(c->about != NULL && c->fixed == (c->fixed_text != NULL));
     }
     assert_null(topic_config_find(STR_LIT("")));
@@ -81,10 +82,10 @@ static void values_become_numbers(void **unused)
     assert_int_equal(s.compression_type, TOPIC_COMPRESSION_ZSTD);
     assert_int_equal(s.timestamp_type, TOPIC_LOG_APPEND_TIME);
     assert_int_equal(s.flush, TOPIC_FLUSH_ASYNC);
-    assert_true(str_eq(topic_config_text(
-                           topic_config_find(STR_LIT("compression.type")), &s,
-                           &arena),
-                       STR_LIT("zstd")));
+    assert_true(
+        str_eq(topic_config_text(topic_config_find(STR_LIT("compression.type")),
+                                 &s, &arena),
+               STR_LIT("zstd")));
     assert_int_equal(set(NULL, "retention.ms", "7", NULL), ERR_NONE);
     arena_reset(&arena);
 }
@@ -140,16 +141,16 @@ static void a_refusal_names_the_config_and_the_reason(void **unused)
         assert_string_equal(why.text, cases[i].text);
         assert_memory_equal(&s, &before, sizeof(s));
     }
-    assert_int_equal(topic_config_set(NULL, STR_LIT("retention.ms"), STR_NULL,
-                                      NULL),
-                     ERR_INVALID_CONFIG);
+    assert_int_equal(
+        topic_config_set(NULL, STR_LIT("retention.ms"), STR_NULL, NULL),
+        ERR_INVALID_CONFIG);
 }
 
 static void names_of_topics_are_kafkas(void **unused)
 {
     char name[TOPIC_NAME_BYTES_MAX + 1];
     static const char *const good[] = {"a", "A.b_c-9", "...", "__x"};
-    static const char *const bad[] = {"",    ".",    "..",  "a b",
+    static const char *const bad[] = {"",    ".",    "..",       "a b",
                                       "a/b", "a\tb", "\xc3\xa9", "a:b"};
 
     for (size_t i = 0; i < ARRAY_COUNT(good); i++) {
