@@ -135,16 +135,11 @@ void settings_take_file(struct settings_work *work, const struct value *root);
 /* set: "PATH=VALUE". */
 void settings_take_set(struct settings_work *work, const char *set);
 
-/* settings_text.c: texts to numbers; false when they are none. */
-MUST_USE bool settings_size(struct str text, int64_t *bytes);
-MUST_USE bool settings_duration(struct str text, int64_t *ms);
+/* settings_text.c: false when the text is none. */
 MUST_USE bool settings_percent(struct str text, int64_t *percent);
 /* "127.0.0.1:9092", "[::1]:9092", "name" (port 0). host: in the arena. */
 MUST_USE bool settings_address(struct arena *arena, struct str text,
                                const char **host, uint16_t *port);
-/* Sizes and durations for messages: "256MiB", "3s". */
-const char *settings_size_text(struct arena *arena, int64_t bytes);
-const char *settings_duration_text(struct arena *arena, int64_t ms);
 
 /* settings_check.c */
 void settings_check(struct settings_work *work);
