@@ -213,7 +213,7 @@ AIOKAFKA = Client(
     "aiokafka", "aiokafka", "pip:new", tuple(python("new", "aio.py")))
 KAFKAJS = Client(
     "kafkajs", "kafkajs", "npm", tuple(node("kafkajs.js")),
-    codecs=("gzip", "snappy", "lz4"), 
+    codecs=("gzip", "snappy", "lz4"),
     foreign=("gzip", "snappy", "lz4"), null_headers=False, static=False)
 PLATFORMATIC = Client(
     "platformatic", "@platformatic/kafka", "npm",

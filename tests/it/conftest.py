@@ -23,6 +23,7 @@ import clients  # noqa: E402
 from clients import OURS  # noqa: E402
 from wire import Connection  # noqa: E402
 
+
 def pytest_configure(config):
     config.addinivalue_line("markers", "slow: left out with FAST=1")
     config.addinivalue_line("markers", "ours: what Apache Kafka cannot pass")

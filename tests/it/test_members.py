@@ -1,4 +1,4 @@
-"""Groups on the wire: what members are refused, and offsets without members."""
+"""Groups on the wire: what members are refused; offsets without members."""
 import threading
 
 import pytest

@@ -8,9 +8,9 @@ def test_ends_times_and_seek(client, bootstrap, topic, create, raw):
     create(topic)
     for i in range(30):
         answer = raw.call("Produce", 8, Acks=-1, TimeoutMs=10000, TopicData=[{
-            "Name": topic, "PartitionData": [{"Index": 0, "Records":
-                records.batch([b"value %d" % i], timestamp=TIME + 1000 * i)
-            }]}])
+            "Name": topic, "PartitionData": [{
+                "Index": 0, "Records": records.batch(
+                    [b"value %d" % i], timestamp=TIME + 1000 * i)}]}])
         part = answer["Responses"][0]["PartitionResponses"][0]
         assert part["ErrorCode"] == 0 and part["BaseOffset"] == i
     told = dict(client.run("offsets", bootstrap, topic, 0, TIME + 10_500))

@@ -53,14 +53,15 @@ class Field:
             return None
         if self.many:
             return []
+        if text is not None and self.kind == "bool":
+            return text == "true"
         if text is not None and self.kind in INTS:
-            return {"true": True, "false": False}.get(text) if (
-                self.kind == "bool") else (
-                float(text) if self.kind == "float64" else int(text, 0))
+            return float(text) if self.kind == "float64" else int(text, 0)
         if text is not None:
             return text.strip('"')
-        return {"string": "", "bytes": b"", "records": None,
-                "uuid": NO_UUID}.get(self.kind, 0 if self.kind in INTS else None)
+        if self.kind in INTS:
+            return 0
+        return {"string": "", "bytes": b"", "uuid": NO_UUID}.get(self.kind)
 
 
 class Api:

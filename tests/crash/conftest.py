@@ -1,0 +1,27 @@
+"""What the crash tests share; `run` says where the program is."""
+import os
+import pathlib
+
+import pytest
+
+import node as nodes
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: left out with FAST=1")
+
+
+def pytest_terminal_summary(terminalreporter):
+    if (not hasattr(terminalreporter.config, "workerinput")
+            and "IT_COUNTS" in os.environ):
+        passed, failed, broken = (
+            len(terminalreporter.stats.get(kind, []))
+            for kind in ("passed", "failed", "error"))
+        pathlib.Path(os.environ["IT_COUNTS"]).write_text(
+            f"{passed} {failed + broken}\n")
+
+
+@pytest.fixture
+def node():
+    with nodes.Node() as one:
+        yield one

@@ -1,0 +1,224 @@
+"""Producers and a committer that remember what they were told, and what must
+then be true of the broker."""
+import threading
+
+from node import Closed
+from records import batch, batches
+
+RETRIABLE = {3, 5, 6, 7, 14, 15, 16, 56}  # 56: the disk is full
+TOPICS = ("idempotent", "plain")
+
+
+def produce_values(topic, data, acks=-1):
+    return {"Acks": acks, "TimeoutMs": 10000, "TopicData": [{
+        "Name": topic, "PartitionData": [{"Index": 0, "Records": data}]}]}
+
+
+def produce_part(answer):
+    return answer["Responses"][0]["PartitionResponses"][0]
+
+
+def read_all(connection, topic):
+    """[(offset, value)] of all that consumers see of a topic."""
+    found, at = [], 0
+    while True:
+        answer = connection.call(
+            "Fetch", 11, ReplicaId=-1, MaxWaitMs=0, MinBytes=0, Topics=[{
+                "Topic": topic, "Partitions": [{
+                    "Partition": 0, "FetchOffset": at,
+                    "PartitionMaxBytes": 1 << 24}]}])
+        part = answer["Responses"][0]["Partitions"][0]
+        assert part["ErrorCode"] == 0, part
+        got = list(batches(part["Records"] or b""))
+        if not got:
+            assert at == part["HighWatermark"], "the end is not reached"
+            return found
+        for one in got:
+            assert one.intact and one.base >= at
+            found += [(o, v) for o, _, v in one.records()]
+            at = one.base + one.last_delta + 1
+
+
+def new_producer(connection):
+    answer = connection.call("InitProducerId", 4, TransactionalId=None,
+                             TransactionTimeoutMs=60000)
+    assert answer["ErrorCode"] == 0, answer
+    return answer["ProducerId"], answer["ProducerEpoch"]
+
+
+class Idempotent:
+    """Sends batches of two records, five in flight; goes on where it was
+    interrupted, as an idempotent client does."""
+    EACH = 2
+
+    def __init__(self, topic, producer, name="i"):
+        self.topic, self.producer, self.name = topic, producer, name
+        self.acked = 0      # batches, in order
+        self.offsets = []   # of each acknowledged batch
+        self.rejected = None
+
+    def batch(self, index):
+        values = [b"%s-%d" % (self.name.encode(), index * self.EACH + i)
+                  for i in range(self.EACH)]
+        return batch(values, producer=(*self.producer, index * self.EACH))
+
+    def run(self, node, total, window=5):
+        with node.connect() as connection:
+            flight = []
+            sent = self.acked
+            while self.acked < total:
+                while sent < total and len(flight) < window:
+                    flight.append((sent, connection.send(
+                        "Produce", 9, **produce_values(
+                            self.topic, self.batch(sent)))))
+                    sent += 1
+                index, correlation = flight.pop(0)
+                part = produce_part(connection.receive(
+                    "Produce", 9, correlation))
+                if part["ErrorCode"] in RETRIABLE or (
+                        part["ErrorCode"] == 45 and self.rejected):
+                    # Those behind it in flight fail too: all go again.
+                    self.rejected = part["ErrorCode"]
+                    for _, other in flight:
+                        later = produce_part(connection.receive(
+                            "Produce", 9, other))
+                        assert later["ErrorCode"] != 0, (
+                            "taken out of order", later)
+                    flight, sent = [], self.acked
+                    continue
+                assert part["ErrorCode"] == 0, part
+                self.rejected = None
+                assert index == self.acked
+                self.offsets.append(part["BaseOffset"])
+                self.acked += 1
+
+    def check(self, found):
+        """All acknowledged is there, once, in order, where it was said to
+        be, and nothing that was never sent."""
+        mine = [(o, int(v.split(b"-")[1])) for o, v in found
+                if v.startswith(self.name.encode() + b"-")]
+        numbers = [n for _, n in mine]
+        assert numbers == list(range(len(numbers))), numbers
+        assert len(numbers) >= self.acked * self.EACH, (
+            f"{self.acked * self.EACH} acknowledged, {len(numbers)} there")
+        where = {n: o for o, n in mine}
+        for index, offset in enumerate(self.offsets):
+            for i in range(self.EACH):
+                assert where[index * self.EACH + i] == offset + i
+
+
+class Plain:
+    """Sends one record after the other and never again."""
+
+    def __init__(self, topic, acks=-1):
+        self.topic, self.acks = topic, acks
+        self.next = 0
+        self.acked = {}  # number: offset
+
+    def run(self, node, total):
+        with node.connect() as connection:
+            while self.next < total:
+                number, self.next = self.next, self.next + 1
+                part = produce_part(connection.call(
+                    "Produce", 9, **produce_values(
+                        self.topic, batch([b"p-%d" % number]), self.acks)))
+                if part["ErrorCode"] == 0:
+                    self.acked[number] = part["BaseOffset"]
+                else:
+                    assert part["ErrorCode"] in RETRIABLE, part
+
+    def check(self, found):
+        numbers = [int(v.split(b"-")[1]) for _, v in found]
+        assert numbers == sorted(set(numbers)), "doubled or out of order"
+        where = {int(v.split(b"-")[1]): o for o, v in found}
+        for number, offset in self.acked.items():
+            assert where.get(number) == offset, (
+                f"{number} was acknowledged at {offset}, "
+                f"is at {where.get(number)}")
+
+
+class Committer:
+    """Commits growing offsets for a group without members."""
+
+    def __init__(self, group, topic):
+        self.group, self.topic = group, topic
+        self.tried = self.acked = -1
+
+    def run(self, node, total):
+        with node.connect() as connection:
+            while self.tried < total:
+                self.tried += 1
+                answer = connection.call(
+                    "OffsetCommit", 7, GroupId=self.group, Topics=[{
+                        "Name": self.topic, "Partitions": [{
+                            "PartitionIndex": 0,
+                            "CommittedOffset": self.tried}]}])
+                code = answer["Topics"][0]["Partitions"][0]["ErrorCode"]
+                if code == 0:
+                    self.acked = self.tried
+                else:
+                    assert code in RETRIABLE, code
+
+    def check(self, connection):
+        answer = connection.call("OffsetFetch", 7, GroupId=self.group,
+                                 Topics=[{"Name": self.topic,
+                                          "PartitionIndexes": [0]}])
+        found = answer["Topics"][0]["Partitions"][0]["CommittedOffset"]
+        assert self.acked <= found <= self.tried, (
+            f"committed {self.acked}, tried {self.tried}, found {found}")
+
+
+class Creator:
+    """Creates topics, and remembers which."""
+
+    def __init__(self):
+        self.next = 0
+        self.acked = {}
+
+    def run(self, node, total):
+        with node.connect() as connection:
+            while self.next < total:
+                name, self.next = f"made-{self.next}", self.next + 1
+                answer = connection.call(
+                    "CreateTopics", 7, timeoutMs=10000, Topics=[{
+                        "Name": name, "NumPartitions": 1,
+                        "ReplicationFactor": 1}])
+                made = answer["Topics"][0]
+                if made["ErrorCode"] == 0:
+                    self.acked[name] = made["TopicId"]
+
+    def check(self, connection):
+        found = {t["Name"]: t["TopicId"] for t in connection.call(
+            "Metadata", 12, Topics=None)["Topics"]}
+        for name, topic_id in self.acked.items():
+            assert found.get(name) == topic_id, name
+
+
+def create(connection, *topics, **configs):
+    answer = connection.call("CreateTopics", 5, timeoutMs=10000, Topics=[{
+        "Name": t, "NumPartitions": 1, "ReplicationFactor": 1, "Configs": [
+            {"Name": n, "Value": v} for n, v in configs.items()]}
+        for t in topics])
+    assert all(t["ErrorCode"] == 0 for t in answer["Topics"]), answer
+
+
+def together(*runs):
+    """Runs (function, arguments...) at once. That the broker goes away is
+    what they are there for; anything else fails."""
+    failed = []
+
+    def guarded(function, *args):
+        try:
+            function(*args)
+        except (Closed, OSError):
+            pass
+        except BaseException as e:
+            failed.append(e)
+
+    threads = [threading.Thread(target=guarded, args=run) for run in runs]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failed:
+        raise failed[0]

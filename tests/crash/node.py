@@ -1,0 +1,121 @@
+"""A broker that is started, hurt and started again, some thousand times.
+
+The launcher of scripts/ does this too, but takes its time. The process dies
+with the test that started it."""
+import ctypes
+import os
+import pathlib
+import random
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parents[1]
+sys.path.insert(0, str(ROOT / "tests" / "it"))
+
+from wire import Closed, Connection  # noqa: E402
+
+PROGRAM = os.environ.get("TIDEMARK", str(ROOT / "build" / "tidemark"))
+SHIM = os.environ.get("FAULT_SHIM", str(ROOT / "build/crash/fault_shim.so"))
+FILES = "/log/:/quorum/:/meta.db"
+PR_SET_PDEATHSIG = 1
+
+
+def die_with_parent():
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port():
+    """Below the ephemeral range, so that no client's own port takes it."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
+
+
+class Node:
+    def __init__(self, folder=None, **settings):
+        self.made = None if folder else tempfile.TemporaryDirectory(
+            prefix="tidemark-crash.")
+        self.folder = pathlib.Path(folder or self.made.name)
+        self.data = self.folder / "data"
+        self.port = free_port()
+        self.bootstrap = f"127.0.0.1:{self.port}"
+        self.settings = {
+            **settings, "node.data_dir": self.data,
+            "listeners.1.bind": self.bootstrap}
+        self.process = None
+        self.log = self.folder / "out"
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.kill()
+        if self.made:
+            self.made.cleanup()
+
+    def spawn(self, before=(), **env):
+        """Starts it and does not wait. FAULT_... preload the shim."""
+        assert self.process is None or self.process.poll() is not None
+        if env:
+            env = {"LD_PRELOAD": SHIM, "FAULT_PATHS": FILES, **{
+                k: str(v) for k, v in env.items()}}
+        args = [*before, PROGRAM, "serve"]
+        for name, value in self.settings.items():
+            args += ["--set", f"{name}={value}"]
+        with open(self.log, "ab") as out:
+            self.process = subprocess.Popen(
+                args, cwd=self.folder, stdin=subprocess.DEVNULL, stdout=out,
+                stderr=out, env={**os.environ, **env},
+                preexec_fn=die_with_parent)
+
+    def start(self, seconds=30, before=(), **env):
+        """Starts it and waits until it answers."""
+        self.spawn(before, **env)
+        assert self.serves(seconds), self.told()
+        return self
+
+    def serves(self, seconds=30):
+        """Waits until it answers; False when it ended."""
+        deadline = time.monotonic() + seconds
+        while self.process.poll() is None:
+            assert time.monotonic() < deadline, self.told()
+            try:
+                with self.connect() as connection:
+                    connection.call("ApiVersions", 0)
+                    return True
+            except (OSError, Closed):
+                time.sleep(0.002)
+        return False
+
+    def connect(self, **options):
+        return Connection(self.bootstrap, **options)
+
+    def alive(self):
+        return self.process is not None and self.process.poll() is None
+
+    def kill(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+
+    def stop(self, seconds=15):
+        self.process.terminate()
+        status = self.process.wait(seconds)
+        assert status == 0, (status, self.told())
+
+    def ended(self, seconds=10):
+        """Waits until it ended by itself; its status."""
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError("it goes on: " + self.told()) from None
+
+    def told(self):
+        return self.log.read_text(errors="replace")[-3000:]

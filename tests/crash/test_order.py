@@ -1,0 +1,166 @@
+"""No answer leaves before the fdatasync of what it acknowledges.
+
+The shim writes down each write, sync and send of the release binary with the
+times when it began and ended."""
+import collections
+
+import pytest
+
+from load import create, new_producer, produce_part, produce_values
+from records import batch
+
+Event = collections.namedtuple("Event", "began ended name bytes result where")
+
+
+class Watched:
+    """A node whose calls are written down, and one connection to it."""
+
+    def __init__(self, node):
+        self.node = node
+        self.path = node.folder / "calls"
+        node.start(FAULT_LOG=self.path)
+        self.connection = node.connect()
+        self.port = self.connection.socket.getsockname()[1]
+
+    def events(self):
+        found = []
+        for line in self.path.read_text().splitlines():
+            began, ended, _, name, _, size, result, where = line.split(" ", 7)
+            found.append(Event(int(began), int(ended), name, int(size),
+                               int(result), where))
+        return found
+
+    def sends(self, events):
+        return [e for e in events if e.where == f"socket:{self.port}"
+                and e.result > 0]
+
+
+@pytest.fixture
+def watched(node):
+    one = Watched(node)
+    yield one
+    one.connection.close()
+
+
+def synced(events, part, when):
+    """The bytes of files with `part` in their path that were on disk by
+    `when`: written before the begin of a sync that had ended by then."""
+    by_file = collections.defaultdict(list)
+    for e in events:
+        if part in e.where:
+            by_file[e.where].append(e)
+    total = 0
+    for changes in by_file.values():
+        begun = max((e.began for e in changes if e.name in (
+            "fsync", "fdatasync") and e.result == 0 and e.ended <= when),
+            default=0)
+        total += sum(e.result for e in changes if e.name == "write"
+                     and e.ended <= begun)
+    return total
+
+
+def check_each(watched, part, before, least):
+    """Each answer was preceded by `least` more bytes of `part` on disk."""
+    events = watched.events()
+    sends = [e for e in watched.sends(events) if e.began > before]
+    on_disk = [synced(events, part, e.began) for e in sends]
+    base = synced(events, part, before)
+    for i, total in enumerate(on_disk):
+        assert total >= base + (i + 1) * least, (
+            f"answer {i + 1}: {total - base} bytes are on disk")
+    return len(sends)
+
+
+def last(watched):
+    return max(e.ended for e in watched.events())
+
+
+@pytest.mark.parametrize("acks", (1, -1))
+def test_produce_one_after_the_other(watched, acks):
+    create(watched.connection, "t")
+    before = last(watched)
+    data = batch([b"x" * 100])
+    for _ in range(50):
+        part = produce_part(watched.connection.call(
+            "Produce", 9, **produce_values("t", data, acks)))
+        assert part["ErrorCode"] == 0
+    assert check_each(watched, "/t-0/", before, len(data)) == 50
+
+
+def test_produce_with_many_in_flight(watched):
+    """Answers may leave together: the bytes that left say how many."""
+    create(watched.connection, "t")
+    before = last(watched)
+    data = batch([b"x" * 100])
+    for _ in range(200):
+        watched.connection.send("Produce", 9, **produce_values("t", data))
+    for i in range(200):
+        watched.connection.receive("Produce", 9,
+                                   watched.connection.correlation - 199 + i)
+    events = watched.events()
+    base = synced(events, "/t-0/", before)
+    answer = watched.connection.size + 4
+    left = 0
+    for e in watched.sends(events):
+        if e.began > before:
+            left += e.result
+            durable = (synced(events, "/t-0/", e.began) - base) // len(data)
+            assert left <= durable * answer, (left / answer, durable)
+    assert left == 200 * answer
+
+
+def test_acks_0_waits_for_nothing(watched):
+    create(watched.connection, "t")
+    before = last(watched)
+    watched.connection.send("Produce", 9, **produce_values(
+        "t", batch([b"x"]), 0))
+    watched.connection.call("ApiVersions", 0)
+    sends = [e for e in watched.sends(watched.events()) if e.began > before]
+    assert len(sends) == 1
+
+
+@pytest.mark.parametrize("what", ("create", "delete", "commit", "producer"))
+def test_a_command_is_in_the_quorums_log_first(watched, what):
+    connection = watched.connection
+    create(connection, "t", *(f"old-{i}" for i in range(10)))
+    before = last(watched)
+    for i in range(10):
+        if what == "create":
+            create(connection, f"new-{i}")
+        elif what == "delete":
+            answer = connection.call("DeleteTopics", 5, TimeoutMs=10000,
+                                     TopicNames=[f"old-{i}"])
+            assert answer["Responses"][0]["ErrorCode"] == 0
+        elif what == "commit":
+            answer = connection.call("OffsetCommit", 7, GroupId="g", Topics=[
+                {"Name": "t", "Partitions": [
+                    {"PartitionIndex": 0, "CommittedOffset": i}]}])
+            assert answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+        else:
+            new_producer(connection)
+            break  # a block of ids is taken once
+    assert check_each(watched, "/quorum/", before, 1) >= 1
+
+
+def test_consumers_see_only_what_is_on_disk(watched):
+    """The end that a consumer is told never runs ahead of the syncs."""
+    create(watched.connection, "t")
+    data = batch([b"x" * 1000])
+    with watched.node.connect() as producer:
+        for _ in range(100):
+            producer.send("Produce", 9, **produce_values("t", data))
+        before = last(watched)
+        seen = []
+        while not seen or seen[-1] < 100:
+            answer = watched.connection.call(
+                "ListOffsets", 4, ReplicaId=-1, Topics=[{
+                    "Name": "t", "Partitions": [
+                        {"PartitionIndex": 0, "Timestamp": -1}]}])
+            seen.append(answer["Topics"][0]["Partitions"][0]["Offset"])
+        for i in range(100):
+            producer.receive("Produce", 9, producer.correlation - 99 + i)
+    events = watched.events()
+    sends = [e for e in watched.sends(events) if e.began > before]
+    assert len(sends) >= len(seen)
+    for end, send in zip(seen, sends[-len(seen):]):
+        assert synced(events, "/t-0/", send.began) >= end * len(data)

@@ -1,0 +1,154 @@
+"""What a start reads after a kill, and what it does with a bad end."""
+import os
+import re
+import subprocess
+import time
+
+import pytest
+
+from load import create, produce_part, produce_values, read_all
+from node import PROGRAM
+from records import batch
+
+GIB = int(os.environ.get("GIB", "1"))
+FAST = os.environ.get("FAST", "0") != "0"
+MIB = 1 << 20
+READS = ("read", "pread64", "preadv", "preadv2", "readv")
+
+
+def fill(connection, topic, count, size=MIB - 1000, window=16):
+    """Appends `count` batches of `size` bytes; how many bytes that was."""
+    data = batch([os.urandom(size)])
+    first = connection.correlation + 1
+    for i in range(count + window):
+        if i < count:
+            connection.send("Produce", 9, **produce_values(topic, data))
+        if i >= window:
+            part = produce_part(connection.receive(
+                "Produce", 9, first + i - window))
+            assert part["ErrorCode"] == 0, part
+    return count * len(data)
+
+
+class Trace:
+    """The reads of a start under strace, by the kind of file."""
+
+    def __init__(self, node):
+        self.path = node.folder / "strace"
+        self.path.unlink(missing_ok=True)
+        began = time.monotonic()
+        # -D: the broker stays our child, strace is beside it.
+        node.start(120, before=(
+            "strace", "-D", "-f", "-y", "-s", "0", "-o", str(self.path), "-e",
+            "trace=mmap," + ",".join(READS)))
+        self.seconds = time.monotonic() - began
+
+    def bytes(self, ending):
+        total = 0
+        for line in self.path.read_text().splitlines():
+            match = re.search(r"(\w+)\(\d+<([^>]*)>.*\) += (\d+)", line)
+            if match and match[1] in READS and match[2].endswith(ending):
+                total += int(match[3])
+            mapped = re.search(r"mmap\(.*<([^>]*)>", line)
+            assert not (mapped and mapped[1].endswith(".log")), line
+        return total
+
+
+@pytest.mark.timeout(300 + 60 * GIB)
+def test_only_the_unflushed_tail_of_a_large_log_is_read(node):
+    count = 100 if FAST else GIB * 1025
+    node.start()
+    with node.connect() as connection:
+        create(connection, "t", **{"segment.bytes": str(64 * MIB)})
+        fill(connection, "t", count)
+        time.sleep(2.5)  # the flushed point is stored every second
+        tail = fill(connection, "t", 10)
+    node.kill()
+    trace = Trace(node)
+    size = sum(p.stat().st_size for p in node.data.rglob("t-0/*.log"))
+    read = trace.bytes(".log")
+    print(f"{size / (1 << 30):.2f} GiB of log, tail {tail} bytes: "
+          f"{read} bytes read in {trace.seconds:.2f} s")
+    assert size > count * (MIB - 1000)
+    assert read <= tail + MIB
+    with node.connect() as connection:
+        answer = connection.call("ListOffsets", 4, ReplicaId=-1, Topics=[{
+            "Name": "t", "Partitions": [
+                {"PartitionIndex": 0, "Timestamp": -1}]}])
+        end = answer["Topics"][0]["Partitions"][0]["Offset"]
+        assert end == count + 10
+    node.stop()
+    trace = Trace(node)
+    assert trace.bytes(".log") <= MIB, "after a clean stop"
+
+
+@pytest.fixture
+def partition(node):
+    """A node that holds 20 records and is stopped, and the partition's
+    folder."""
+    node.start()
+    with node.connect() as connection:
+        create(connection, "t")
+        for i in range(20):
+            part = produce_part(connection.call("Produce", 9, **produce_values(
+                "t", batch([b"%d" % i]))))
+            assert part["ErrorCode"] == 0
+    return node.data / "log" / "t-0"
+
+
+def values(node):
+    with node.connect() as connection:
+        return [int(v) for _, v in read_all(connection, "t")]
+
+
+@pytest.mark.parametrize("tail", [
+    batch([b"torn"], base=20)[:-5], batch([b"torn"], base=20)[:30],
+    batch([b"wrong"], base=20, crc=7), b"\0" * 5000, os.urandom(777)],
+    ids=["torn", "half-header", "checksum", "zeros", "rubbish"])
+def test_a_torn_tail_is_cut_kept_and_reported(node, partition, tail):
+    node.kill()
+    log, = partition.glob("*.log")
+    sound = log.read_bytes()
+    with log.open("ab") as out:
+        out.write(tail)
+    node.start()
+    assert values(node) == list(range(20))
+    assert log.read_bytes()[:len(sound)] == sound
+    if tail.strip(b"\0"):
+        kept = b"".join(p.read_bytes() for p in partition.glob("*.cut*"))
+        assert kept == tail
+        assert "t-0" in node.told()
+
+
+@pytest.mark.parametrize("stop", ("kill", "stop"))
+def test_a_flipped_byte_below_the_flushed_point_is_reported_not_cut(
+        node, partition, stop):
+    time.sleep(2.5)
+    getattr(node, stop)()
+    log, = partition.glob("*.log")
+    data = bytearray(log.read_bytes())
+    data[len(data) // 2] ^= 0x40
+    log.write_bytes(data)
+    done = subprocess.run([PROGRAM, "log", "check", str(node.data)],
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True)
+    assert done.returncode != 0
+    assert "t-0" in done.stdout and log.name in done.stdout, done.stdout
+    assert re.search(r"\b(9|10|11)\b", done.stdout), done.stdout
+    node.start()
+    with node.connect() as connection:
+        part = produce_part(connection.call("Produce", 9, **produce_values(
+            "t", batch([b"20"]))))
+        assert (part["ErrorCode"], part["BaseOffset"]) == (0, 20)
+    assert log.read_bytes()[:len(data)] == data, "nothing is cut"
+    assert not list(partition.glob("*.cut*"))
+
+
+@pytest.mark.parametrize("lost", ("*.index", "*.timeindex", "*index"))
+def test_indexes_are_rebuilt(node, partition, lost):
+    node.stop()
+    for path in partition.glob(lost):
+        path.unlink()
+    node.start()
+    assert values(node) == list(range(20))
+    assert list(partition.glob("*.index")), "made anew"
