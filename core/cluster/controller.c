@@ -244,6 +244,7 @@ enum err controller_open(const struct controller_options *options,
     *out = controller;
     err = disk_make_folder(controller->env->disk, controller->log_folder, why);
     if (err == ERR_NONE) {
+        controller->wall = wall_open(controller->env, options->data_folder);
         err = controller_open_meta(controller, why);
     }
     if (err == ERR_NONE) {
@@ -259,6 +260,7 @@ static void controller_close_done(void *arg)
     void *closed_arg = controller->closed_arg;
 
     map_fini(&controller->jobs);
+    wall_close(controller->wall);
     mem_free(controller->meta_path);
     mem_free(controller->quorum_folder);
     mem_free(controller->log_folder);

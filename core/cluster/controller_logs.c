@@ -142,6 +142,7 @@ static void controller_logs_open_part(struct call *call)
         .leader_epoch = job->topic->partitions[part->partition].leader_epoch,
         .config = controller_logs_config(&job->topic->settings),
         .retention_check_ms = options->retention_check_ms,
+        .wall = job->controller->wall,
         .clean = options->clean,
         .failed = options->failed,
         .failed_arg = options->arg};

@@ -14,6 +14,7 @@ struct controller {
     char *quorum_folder;
     char *log_folder;
     struct meta *meta;
+    struct wall *wall;
     struct quorum *quorum;
     struct quorum_machine machine;
     struct db_checkpoint db_checkpoint;

@@ -45,6 +45,7 @@ struct replica {
     bool flush_commit;
     bool removing;
     int64_t retention_check_ms;
+    struct wall *wall;
     struct waiter flushed;
     struct env_timer retention;
     struct list appends; /* in flight */
@@ -126,7 +127,8 @@ static void replica_flushed(struct waiter *waiter)
 static void replica_retain(struct env_timer *timer)
 {
     struct replica *replica = container_of(timer, struct replica, retention);
-    int64_t due = log_retain(replica->log, env_wall_ms(replica->env));
+    int64_t due =
+        log_retain(replica->log, wall_look(replica->wall, replica->env));
 
     if (due != INT64_MAX) {
         env_timer_set(replica->env, timer,
@@ -167,6 +169,7 @@ enum err replica_open(const struct replica_options *options,
     replica->leader_epoch = options->leader_epoch;
     replica->flush_commit = options->config.flush_commit;
     replica->retention_check_ms = options->retention_check_ms;
+    replica->wall = options->wall;
     replica->flushed.wake = replica_flushed;
     replica->retention.fire = replica_retain;
     replica->loops_count = count;

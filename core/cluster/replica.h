@@ -11,6 +11,7 @@
 #ifndef CLUSTER_REPLICA_H
 #define CLUSTER_REPLICA_H
 
+#include "cluster/wall.h"
 #include "log/log.h"
 #include "run/call.h"
 
@@ -26,6 +27,7 @@ struct replica_options {
     int32_t leader_epoch;
     struct log_config config;
     int64_t retention_check_ms;
+    struct wall *wall; /* retention's clock; borrowed */
     bool clean; /* the last stop was clean */
     /* A disk failure: ends the process. */
     void (*failed)(void *arg, const struct why *why);

@@ -1,0 +1,83 @@
+/* wall.c - wall_core behind a lock, and its file. */
+#include "cluster/wall.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+#include "base/str.h"
+#include "base/trace.h"
+#include "cluster/wall_core.h"
+
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+
+enum { WALL_KEEP_MS = 60000, WALL_FILE_BYTES_MAX = 64 };
+
+struct wall {
+    pthread_mutex_t lock;
+    struct wall_core core;
+    char *path;
+    int64_t kept_ms;
+};
+
+static int64_t wall_read(struct env *env, const char *path)
+{
+    char *text = NULL;
+    size_t bytes;
+    int64_t kept_ms = 0;
+
+    if (disk_read_all(env->disk, path, WALL_FILE_BYTES_MAX, &text, &bytes,
+                      NULL) == ERR_NONE &&
+        (!str_to_i64(str_sub(text, bytes), &kept_ms) || kept_ms < 0)) {
+        kept_ms = 0;
+    }
+    mem_free(text);
+    return kept_ms;
+}
+
+struct wall *wall_open(struct env *env, const char *data_folder)
+{
+    struct wall *wall = MEM_NEW(struct wall);
+
+    must(pthread_mutex_init(&wall->lock, NULL) == 0);
+    wall->path = mem_printf("%s/wall-clock", data_folder);
+    wall->kept_ms = wall_read(env, wall->path);
+    wall_core_init(&wall->core, wall->kept_ms, env_wall_ms(env),
+                   env_now_ms(env));
+    return wall;
+}
+
+void wall_close(struct wall *wall)
+{
+    pthread_mutex_destroy(&wall->lock);
+    mem_free(wall->path);
+    mem_free(wall);
+}
+
+/* A file that cannot be written costs a delay after the next start, no more. */
+static void wall_keep(struct wall *wall, struct env *env)
+{
+    char text[WALL_FILE_BYTES_MAX];
+    struct why why = {""};
+    int bytes = snprintf(text, sizeof(text), "%" PRId64, wall->core.trusted_ms);
+
+    wall->kept_ms = wall->core.trusted_ms;
+    if (disk_replace(env->disk, wall->path, text, (size_t)bytes, &why) !=
+        ERR_NONE) {
+        trace(TRACE_WARN, "%s", why.text);
+    }
+}
+
+int64_t wall_look(struct wall *wall, struct env *env)
+{
+    int64_t wall_ms;
+
+    pthread_mutex_lock(&wall->lock);
+    wall_ms = wall_core_look(&wall->core, env_wall_ms(env), env_now_ms(env));
+    if (wall->core.trusted_ms < wall->kept_ms ||
+        wall->core.trusted_ms - wall->kept_ms >= WALL_KEEP_MS) {
+        wall_keep(wall, env);
+    }
+    pthread_mutex_unlock(&wall->lock);
+    return wall_ms;
+}
