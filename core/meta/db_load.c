@@ -238,13 +238,12 @@ static enum err db_load_configs(struct db_loader *loader,
     struct topic_override *items;
     int rc;
 
-    items =
-        arena_array(&loader->arena, topic_config_count() * 2, sizeof(*items));
+    items = arena_array(&loader->arena, TOPIC_OVERRIDES_MAX, sizeof(*items));
     sqlite3_reset(statement);
     sqlite3_bind_text64(statement, 1, parts->name.ptr, parts->name.len,
                         SQLITE_STATIC, SQLITE_UTF8);
     while ((rc = sqlite3_step(statement)) == SQLITE_ROW) {
-        if ((size_t)parts->overrides_count == topic_config_count() * 2) {
+        if (parts->overrides_count == TOPIC_OVERRIDES_MAX) {
             return db_damaged(loader, "topic_configs", parts->name);
         }
         items[parts->overrides_count++] = (struct topic_override){

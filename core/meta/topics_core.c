@@ -118,6 +118,29 @@ topics_replicas_fit(const struct command_create_topic_partition *partition)
     return leads;
 }
 
+/* Names only: which of them this version knows is the proposer's question. */
+static enum err topics_check_configs(const struct command_create_topic *command,
+                                     struct why *why)
+{
+    if (command->configs_count > TOPIC_OVERRIDES_MAX) {
+        return why_set(why, ERR_INVALID_CONFIG,
+                       "topic \"%.*s\" has %d configs, at most %d are possible",
+                       STR_ARG(command->name), (int)command->configs_count,
+                       TOPIC_OVERRIDES_MAX);
+    }
+    for (int32_t i = 0; i < command->configs_count; i++) {
+        for (int32_t j = 0; j < i; j++) {
+            if (str_eq(command->configs[i].name, command->configs[j].name)) {
+                return why_set(why, ERR_INVALID_CONFIG,
+                               "topic \"%.*s\" has the config \"%.*s\" twice",
+                               STR_ARG(command->name),
+                               STR_ARG(command->configs[i].name));
+            }
+        }
+    }
+    return ERR_NONE;
+}
+
 enum err topics_check(const struct topics *topics,
                       const struct command_create_topic *command,
                       struct why *why)
@@ -158,7 +181,7 @@ enum err topics_check(const struct topics *topics,
                            (int)i, STR_ARG(command->name));
         }
     }
-    return ERR_NONE;
+    return topics_check_configs(command, why);
 }
 
 /* Takes the reference. */

@@ -14,6 +14,7 @@
 
 enum {
     TOPIC_REPLICAS_MAX = 1000,        /* of one partition */
+    TOPIC_OVERRIDES_MAX = 200,        /* of one topic */
     CONFIG_HISTORY_ROWS_MAX = 100000, /* config_history keeps the last ones */
 };
 
@@ -43,7 +44,9 @@ MUST_USE bool topics_next(const struct topics *topics, size_t *at,
  * proposer asks first, and what applying asks again.
  * Errors: ERR_INVALID_TOPIC_EXCEPTION (the name, or its collision with
  *         another), ERR_TOPIC_ALREADY_EXISTS, ERR_INVALID_PARTITIONS (none),
- *         ERR_INVALID_REPLICA_ASSIGNMENT, ERR_INVALID_REQUEST (the id). */
+ *         ERR_INVALID_REPLICA_ASSIGNMENT, ERR_INVALID_CONFIG (one twice, or
+ *         too many; what they say is not looked at), ERR_INVALID_REQUEST (the
+ *         id). */
 MUST_USE enum err topics_check(const struct topics *topics,
                                const struct command_create_topic *command,
                                struct why *why);

@@ -99,7 +99,7 @@ create table group_members (
     subscription blob not null,
     assignment blob not null,
     place integer not null,
-    primary key (group_id, member_id)
+    primary key (group_id, place)
 ) without rowid;
 
 create table offsets (

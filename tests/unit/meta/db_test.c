@@ -5,6 +5,7 @@
 #include "meta/meta.h"
 #include "run/loop.h"
 #include <sqlite3.h>
+#include <time.h>
 #include <unistd.h>
 
 /* One node's metadata on virtual time; the file is a real one. */
@@ -604,6 +605,53 @@ static void the_wal_does_not_grow_without_end(void **unused)
     node_fini(&n);
 }
 
+static double milliseconds(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec * 1e3 + (double)now.tv_nsec / 1e6;
+}
+
+/* How fast is printed; nothing depends on it. */
+static void a_hundred_thousand_offsets_are_written_and_read_back(void **unused)
+{
+    struct node n;
+    char line[256];
+    double start;
+    double written;
+    double closed;
+
+    node_init(&n, 14);
+    node_open(&n);
+    node_begin(&n);
+    node_say(&n, "topic t A 10");
+    start = milliseconds();
+    for (int i = 0; i < 10000; i++) {
+        snprintf(line, sizeof(line),
+                 "commit group-%d -1 A:0:%d A:1:1 A:2:1 A:3:1 A:4:1 A:5:1 "
+                 "A:6:1 A:7:1 A:8:1 A:9:1",
+                 i, i);
+        node_say(&n, line);
+        arena_reset(&n.arena);
+        (void)simclock_step(&n.clock);
+    }
+    node_rest(&n);
+    written = milliseconds();
+    assert_int_equal(meta_state(n.meta)->offsets.count, 100000);
+    node_close(&n);
+    closed = milliseconds();
+    node_open(&n);
+    print_message("100,000 offsets written in %.0f ms, read in %.0f ms\n",
+                  written - start, milliseconds() - closed);
+    assert_int_equal(meta_state(n.meta)->offsets.count, 100000);
+    assert_int_equal(state_find_offset(meta_state(n.meta),
+                                       STR_LIT("group-9999"), STR_LIT("t"), 0)
+                         ->offset,
+                     9999);
+    node_fini(&n);
+}
+
 /* On real threads: commits of many turns, a reader on its own thread's
  * connection in between, a checkpoint, a stop. For the thread sanitizer. */
 struct live {
@@ -781,6 +829,7 @@ int main(void)
         cmocka_unit_test(rows_that_cannot_be_are_damage),
         cmocka_unit_test(killed_at_any_moment_it_makes_up_for_the_rest),
         cmocka_unit_test(the_wal_does_not_grow_without_end),
+        cmocka_unit_test(a_hundred_thousand_offsets_are_written_and_read_back),
         cmocka_unit_test(it_works_on_real_threads_too),
         cmocka_unit_test(every_column_is_documented),
     };

@@ -19,7 +19,7 @@
 #include "base/must.h"
 #include "meta/state_core.h"
 
-enum { SCRIPT_WORDS_MAX = 64, SCRIPT_PARTS_MAX = 4 };
+enum { SCRIPT_WORDS_MAX = 256, SCRIPT_PARTS_MAX = 4 };
 
 struct script_words {
     struct str words[SCRIPT_WORDS_MAX];

@@ -244,6 +244,27 @@ static void a_topic_of_impossible_replicas_is_refused(void **unused)
     world_fini(&w);
 }
 
+static void a_config_comes_once_and_not_without_end(void **unused)
+{
+    struct world w;
+    char line[4096] = "topic t A 1";
+
+    world_begin(&w);
+    world_say(&w, "topic t A 1 flush.ms=1 flush.ms=1");
+    world_expect(&w, "topic t A 1 flush.ms=1 flush.ms=1\n"
+                     "= INVALID_CONFIG: topic \"t\" has the config "
+                     "\"flush.ms\" twice\n");
+    for (int i = 0; i <= TOPIC_OVERRIDES_MAX; i++) {
+        size_t at = strlen(line);
+
+        snprintf(line + at, sizeof(line) - at, " c%d=1", i);
+    }
+    world_say(&w, line);
+    assert_non_null(strstr(w.text.ptr, "= INVALID_CONFIG: topic \"t\" has 201 "
+                                       "configs, at most 200 are possible"));
+    world_fini(&w);
+}
+
 static void producer_ids_are_given_out_once(void **unused)
 {
     struct world w;
@@ -559,6 +580,7 @@ int main(void)
         cmocka_unit_test(a_cluster_begins_with_a_schema_an_id_and_a_broker),
         cmocka_unit_test(a_topic_is_made_once_and_deleted_with_all_it_had),
         cmocka_unit_test(a_topic_of_impossible_replicas_is_refused),
+        cmocka_unit_test(a_config_comes_once_and_not_without_end),
         cmocka_unit_test(producer_ids_are_given_out_once),
         cmocka_unit_test(offsets_fail_one_by_one),
         cmocka_unit_test(a_topic_made_again_has_nobodys_offsets),
