@@ -7,8 +7,8 @@
 
 #include "cluster/wall_core.h"
 
-enum { HOUR = 3600000, MINUTE = 60000 };
-
+static const int64_t MINUTE = 60000;
+static const int64_t HOUR = 3600000;
 static const int64_t START = 1800000000000;
 
 /* What the clock says after so long, by both clocks. */
