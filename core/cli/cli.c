@@ -1,0 +1,237 @@
+/* cli.c - the commands that talk to a broker: their table, and what they
+ * share. */
+#include "cli/cli.h"
+#include "cli/cli_private.h"
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+volatile bool cli_stop;
+
+static void cli_signal(int number)
+{
+    (void)number;
+    cli_stop = true;
+}
+
+void cli_catch_signals(void)
+{
+    struct sigaction action = {.sa_handler = cli_signal};
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    signal(SIGPIPE, SIG_IGN); /* a write says so */
+}
+
+bool cli_connect(const struct args *args, struct client **out, int *code)
+{
+    const char *server = args_value(args, "server");
+    struct why why = {{0}};
+
+    if (client_open(server == NULL ? "127.0.0.1:9092" : server, out, &why)) {
+        *code = args_misused(args->command, "--server: %s", why.text);
+        return false;
+    }
+    client_set_stop(*out, &cli_stop);
+    return true;
+}
+
+int cli_failed(const struct why *why)
+{
+    fprintf(stderr, "tidemark: %s\n", why->text);
+    return ARGS_FAILED;
+}
+
+bool cli_confirm(const char *question)
+{
+    int c;
+    int first;
+
+    if (!isatty(STDIN_FILENO)) {
+        return true;
+    }
+    fprintf(stderr, "%s [y/N] ", question);
+    first = getchar();
+    for (c = first; c != '\n' && c != EOF;) {
+        c = getchar();
+    }
+    return first == 'y' || first == 'Y';
+}
+
+enum err cli_topic_error(enum err err, struct str topic, struct str detail,
+                         struct why *why)
+{
+    if (err == ERR_UNKNOWN_TOPIC_OR_PARTITION) {
+        return why_set(why, err,
+                       "topic \"%.*s\" does not exist; create it with "
+                       "`tidemark topic create %.*s`",
+                       STR_ARG(topic), STR_ARG(topic));
+    }
+    if (detail.len > 0) {
+        return why_set(why, err, "topic \"%.*s\": %.*s", STR_ARG(topic),
+                       STR_ARG(detail));
+    }
+    return why_set(why, err, "topic \"%.*s\": %s (%s)", STR_ARG(topic),
+                   err_text(err), err_name(err));
+}
+
+/* Whether all is there to begin with: the topic and a leader for each part. */
+static enum err cli_topic_ready(const struct metadata_response_topic *topic)
+{
+    if (topic->error_code != 0) {
+        return client_error(topic->error_code);
+    }
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        if (topic->partitions[i].leader_id < 0) {
+            return ERR_LEADER_NOT_AVAILABLE;
+        }
+    }
+    return topic->partitions_count > 0 ? ERR_NONE : ERR_LEADER_NOT_AVAILABLE;
+}
+
+enum err cli_topic(struct client *client, struct str name, bool create,
+                   struct arena *arena, struct metadata_response_topic **topic,
+                   struct why *why)
+{
+    int64_t deadline_ms = client_now_ms() + 10000;
+    enum err err;
+
+    for (;;) {
+        struct metadata_response response;
+
+        err = client_metadata(client, &name, 1, create, arena, &response, why);
+        if (err) {
+            return err;
+        }
+        if (response.topics_count != 1) {
+            return why_set(why, ERR_MALFORMED, "the broker forgot the topic");
+        }
+        *topic = &response.topics[0];
+        err = cli_topic_ready(*topic);
+        if (!err) {
+            return ERR_NONE;
+        }
+        /* A topic that is just being created is unknown for a moment. */
+        if (!(err == ERR_LEADER_NOT_AVAILABLE ||
+              (create && err == ERR_UNKNOWN_TOPIC_OR_PARTITION)) ||
+            client_now_ms() > deadline_ms || cli_stop) {
+            return cli_topic_error(err, name, STR_NULL, why);
+        }
+        client_sleep(client, 100);
+    }
+}
+
+#define CLI_SERVER                                                             \
+    {                                                                          \
+        "server", "HOST:PORT", "the broker; by default 127.0.0.1:9092"         \
+    }
+#define CLI_JSON                                                               \
+    {                                                                          \
+        "json", NULL, "for programs"                                           \
+    }
+
+static const struct args_option cli_create_options[] = {
+    {"partitions", "N", "how many; by default what the broker says"},
+    {"replication-factor", "N", "copies; by default what the broker says"},
+    {"config", "KEY=VALUE", "a topic config, e.g. retention.ms=7d; repeated"},
+    {"if-absent", NULL, "a topic that is there already is fine"},
+    CLI_JSON,
+    CLI_SERVER,
+};
+
+static const struct args_option cli_list_options[] = {
+    {"internal", NULL, "also the broker's own topics"},
+    CLI_JSON,
+    CLI_SERVER,
+};
+
+static const struct args_option cli_describe_options[] = {
+    CLI_JSON,
+    CLI_SERVER,
+};
+
+static const struct args_option cli_delete_options[] = {
+    {"yes", NULL, "do not ask"},
+    {"if-present", NULL, "a topic that is not there is fine"},
+    CLI_JSON,
+    CLI_SERVER,
+};
+
+static const struct args_option cli_produce_options[] = {
+    {"keys", "SEPARATOR", "lines are KEY SEPARATOR VALUE; tab: '\\t'"},
+    {"key", "TEXT", "the key of every record"},
+    {"header", "NAME=VALUE", "a header of every record; repeated"},
+    {"partition", "N", "to this one; by default by key, else by turns"},
+    {"compression", "CODEC", "none, gzip, snappy, lz4 or zstd; none"},
+    {"acks", "0|1|all", "whose word to wait for; all"},
+    CLI_JSON,
+    CLI_SERVER,
+};
+
+static const struct args_option cli_consume_options[] = {
+    {"from", "WHERE", "first, end, an offset, 10m (ago), a time; first"},
+    {"to", "WHERE", "the same; stops there. By default never"},
+    {"count", "N", "stops after so many records"},
+    {"partition", "N", "only this one"},
+    {"group", "NAME", "as a member of a group: shares, commits"},
+    {"keys", NULL, "print KEY, tab, VALUE"},
+    {"headers", NULL, "print the headers before that"},
+    {"offsets", NULL, "print partition and offset before that"},
+    CLI_JSON,
+    CLI_SERVER,
+};
+
+#define OPTIONS(list) .options = (list), .option_count = ARRAY_COUNT(list)
+
+static const struct args_command cli_table[] = {
+    {.name = "topic create",
+     .operands = "TOPIC...",
+     .operands_min = 1,
+     .operands_max = ARGS_MAX,
+     .about = "Creates topics.",
+     .example = "tidemark topic create orders --partitions 6 "
+                "--config retention.ms=7d",
+     OPTIONS(cli_create_options),
+     .run = topic_verb_create},
+    {.name = "topic list",
+     .about = "Lists the topics.",
+     .example = "tidemark topic list --server broker1:9092",
+     OPTIONS(cli_list_options),
+     .run = topic_verb_list},
+    {.name = "topic describe",
+     .operands = "TOPIC...",
+     .operands_min = 1,
+     .operands_max = ARGS_MAX,
+     .about = "Shows the partitions of topics: who leads, what is in them.",
+     .example = "tidemark topic describe orders",
+     OPTIONS(cli_describe_options),
+     .run = topic_verb_describe},
+    {.name = "topic delete",
+     .operands = "TOPIC...",
+     .operands_min = 1,
+     .operands_max = ARGS_MAX,
+     .about = "Deletes topics and all that is in them.",
+     .example = "tidemark topic delete orders --yes",
+     OPTIONS(cli_delete_options),
+     .run = topic_verb_delete},
+    {.name = "produce",
+     .operands = "TOPIC [VALUE...]",
+     .operands_min = 1,
+     .operands_max = ARGS_MAX,
+     .about = "Writes records to a topic: the values given, or a record for "
+              "each line\nof the input.",
+     .example = "printf 'ada\\t1\\nbob\\t2\\n' | tidemark produce orders "
+                "--keys '\\t'",
+     OPTIONS(cli_produce_options),
+     .run = produce_verb},
+    {.name = "consume",
+     .operands = "TOPIC",
+     .operands_min = 1,
+     .operands_max = 1,
+     .about = "Reads the records of a topic, and waits for more.",
+     .example = "tidemark consume orders --from 10m --to end --json",
+     OPTIONS(cli_consume_options),
+     .run = consume_verb},
+};
+
+const struct args_group cli_commands = {cli_table, ARRAY_COUNT(cli_table)};

@@ -1,0 +1,165 @@
+/* offsets.c - places in a topic, as people say them, to offsets. */
+#include "cli/offsets.h"
+#include "base/measure.h"
+#include "wire/list_offsets.h"
+#include <time.h>
+
+enum err offsets_parse(const char *text, int64_t now_ms,
+                       struct offsets_place *out, struct why *why)
+{
+    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ",
+                                        "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
+                                        "%Y-%m-%d"};
+    int64_t ago_ms;
+
+    *out = (struct offsets_place){.is_offset = false};
+    if (strcmp(text, "first") == 0) {
+        out->number = OFFSETS_FIRST;
+        return ERR_NONE;
+    }
+    if (strcmp(text, "end") == 0) {
+        out->number = OFFSETS_END;
+        return ERR_NONE;
+    }
+    if (str_to_i64(str_of(text), &out->number) && out->number >= 0) {
+        out->is_offset = true;
+        return ERR_NONE;
+    }
+    if (measure_duration(str_of(text), &ago_ms)) {
+        out->number = MAX(now_ms - ago_ms, 0);
+        return ERR_NONE;
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(forms); i++) {
+        struct tm tm = {0};
+        const char *end = strptime(text, forms[i], &tm);
+
+        if (end != NULL && *end == '\0') {
+            out->number = MAX((int64_t)timegm(&tm) * 1000, 0);
+            return ERR_NONE;
+        }
+    }
+    return why_set(why, ERR_INVALID,
+                   "expected first, end, an offset, a duration such as 10m "
+                   "(ago) or a time such as 2026-11-25T10:00:00Z, got \"%s\"",
+                   text);
+}
+
+/* Puts the partitions that a node leads into a request; gives their number. */
+static int32_t offsets_request(const struct metadata_response_topic *topic,
+                               int32_t node, int64_t timestamp_ms,
+                               struct list_offsets_request_partition *parts)
+{
+    int32_t count = 0;
+
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        if (topic->partitions[i].leader_id == node) {
+            list_offsets_request_partition_init(&parts[count]);
+            parts[count].partition_index = topic->partitions[i].partition_index;
+            parts[count].timestamp = timestamp_ms;
+            count++;
+        }
+    }
+    return count;
+}
+
+/* One answer; its partitions may come in any order. */
+static enum err offsets_answer(const struct metadata_response_topic *topic,
+                               const struct list_offsets_response *response,
+                               int64_t *out, struct why *why)
+{
+    for (int32_t t = 0; t < response->topics_count; t++) {
+        for (int32_t p = 0; p < response->topics[t].partitions_count; p++) {
+            const struct list_offsets_response_partition *part =
+                &response->topics[t].partitions[p];
+            enum err err = client_error(part->error_code);
+
+            if (err) {
+                return why_set(why, err, "partition \"%.*s-%d\": %s",
+                               STR_ARG(topic->name), part->partition_index,
+                               err_text(err));
+            }
+            for (int32_t i = 0; i < topic->partitions_count; i++) {
+                if (topic->partitions[i].partition_index ==
+                    part->partition_index) {
+                    out[i] = part->offset;
+                }
+            }
+        }
+    }
+    return ERR_NONE;
+}
+
+/* Asks one leader for its partitions. */
+static enum err offsets_ask(struct client *client,
+                            const struct metadata_response_topic *topic,
+                            int32_t node, int64_t timestamp_ms, int64_t *out,
+                            struct arena *arena, struct why *why)
+{
+    struct list_offsets_response response;
+    struct list_offsets_request request;
+    struct list_offsets_request_topic asked;
+    struct exchange x;
+    enum err err =
+        exchange_open(&x, client, node, API_LIST_OFFSETS, 7, arena, why);
+
+    if (err) {
+        return err;
+    }
+    list_offsets_request_topic_init(&asked);
+    asked.name = topic->name;
+    asked.partitions = arena_array(arena, (size_t)topic->partitions_count,
+                                   sizeof(*asked.partitions));
+    asked.partitions_count =
+        offsets_request(topic, node, timestamp_ms, asked.partitions);
+    list_offsets_request_init(&request);
+    request.replica_id = -1;
+    request.topics = &asked;
+    request.topics_count = 1;
+    list_offsets_request_encode(&x.writer, x.version, &request);
+    err = exchange_run(&x, why);
+    if (err) {
+        return err;
+    }
+    list_offsets_response_init(&response);
+    list_offsets_response_decode(&x.reader, arena, x.version, &response);
+    err = exchange_finish(&x, why);
+    return err ? err : offsets_answer(topic, &response, out, why);
+}
+
+enum err offsets_find(struct client *client,
+                      const struct metadata_response_topic *topic,
+                      int64_t timestamp_ms, int64_t *out, struct arena *arena,
+                      struct why *why)
+{
+    bool late = false;
+    enum err err = ERR_NONE;
+
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        out[i] = -1;
+    }
+    for (int32_t i = 0; !err && i < topic->partitions_count; i++) {
+        int32_t node = topic->partitions[i].leader_id;
+        bool first = true;
+
+        for (int32_t j = 0; j < i; j++) {
+            first = first && topic->partitions[j].leader_id != node;
+        }
+        if (first) {
+            err = offsets_ask(client, topic, node, timestamp_ms, out, arena,
+                              why);
+        }
+    }
+    for (int32_t i = 0; i < topic->partitions_count; i++) {
+        late = late || out[i] < 0;
+    }
+    if (!err && late && timestamp_ms != OFFSETS_END) {
+        int64_t *end = arena_array(arena, (size_t)topic->partitions_count,
+                                   sizeof(*end));
+
+        err = offsets_find(client, topic, OFFSETS_END, end, arena, why);
+        for (int32_t i = 0; !err && i < topic->partitions_count; i++) {
+            out[i] = out[i] < 0 ? end[i] : out[i];
+        }
+    }
+    return err;
+}
