@@ -120,7 +120,7 @@ golden: ## the wire against bytes of Kafka's own classes
 it: $(BIN) ## real clients against a real broker; SAN=... works
 crash: $(BIN) ## kill -9 rounds and failing disks; ROUNDS=500
 bench: $(BIN) ## rates, CPU, start-up and size beside the peers
-house: $(BIN) ## what the pure objects may refer to
+house: $(ARCHIVES) ## what the pure objects may refer to
 $(foreach p,$(PARTS),$(eval $(p): $(filter $(OUT)/$(p)/%,$(PROGRAMS) $(SHIMS))))
 $(PARTS):
 	@OUT=$(OUT) SAN=$(SAN) tests/$@/run

@@ -450,6 +450,14 @@ for path in io.popen("find core -name '*.[ch]' | LC_ALL=C sort"):lines() do
     if file:find("%.h$") then headers[file] = true end
 end
 for _, file in ipairs(files) do look_at(file) end
+
+-- "The file is the prefix" needs names that are unique in all of core/.
+local homes = {}
+for _, file in ipairs(files) do
+    local name = file:match("([^/]+)$"):gsub("_core%.", ".")
+    if homes[name] then note(file, 1, "core/%s has this name", homes[name]) end
+    homes[name] = homes[name] or file
+end
 look_at_readme()
 for file in pairs(headers) do
     if not included[file] then note(file, 1, "no other file includes it") end
