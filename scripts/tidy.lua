@@ -455,7 +455,10 @@ for _, file in ipairs(files) do look_at(file) end
 local homes = {}
 for _, file in ipairs(files) do
     local name = file:match("([^/]+)$"):gsub("_core%.", ".")
-    if homes[name] then note(file, 1, "core/%s has this name", homes[name]) end
+    local other = homes[name]
+    if other and folder_of(other) ~= folder_of(file) then
+        note(file, 1, "core/%s has this name", other)
+    end
     homes[name] = homes[name] or file
 end
 look_at_readme()
