@@ -553,7 +553,7 @@ static enum err quorum_first_start(struct quorum *q,
     err = storage_keep_term(q->storage, 1, 0, why);
     if (err == ERR_NONE) {
         entry.payload = str_sub(voters.base, voters.len);
-        storage_append(q->storage, 1, &entry, 1);
+        storage_append(q->storage, 1, &entry, 1, true);
     }
     raft_free(voters.base);
     return err;

@@ -118,7 +118,8 @@ static void step_append(struct quorum *q, const struct raft_update *update)
         };
     }
     q->confirmed = MIN(q->confirmed, first - 1);
-    storage_append(q->storage, first, entries, update->entries.n);
+    storage_append(q->storage, first, entries, update->entries.n,
+                   q->raft.configuration.n != 1);
     arena_reset(&scratch);
     raft_free(update->entries.batch[0].batch);
 }

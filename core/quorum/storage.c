@@ -6,6 +6,11 @@
  * that is durable *and* still in the log as it was written: what was cut in
  * the meantime counts for nothing (consensus guard G10).
  *
+ * The log cuts at batches only, and to lose what lies in front of a cut in the
+ * same batch could be to lose what was agreed on. So entries that a new leader
+ * may cut are each a batch of their own (`apart`); those of a voter that is
+ * alone are committed when they are on disk, and share one.
+ *
  * A cut waits in the same queue until everything before it has come to rest,
  * is made durable, and only then what follows is appended: after a crash the
  * log may be shorter, but never has an old end behind a new entry. Before it,
@@ -42,6 +47,7 @@ struct storage {
     uint32_t under_way;
     struct env_task pump;
     bool broken;
+    bool abandoned; /* the log is being closed, or was never open */
     void (*closed)(void *arg);
     void *closed_arg;
 };
@@ -63,6 +69,9 @@ static void storage_fail(struct storage *storage, const struct why *why)
 {
     if (!storage->broken) {
         storage->broken = true;
+        if (!storage->abandoned) {
+            env_soon(storage->env, &storage->pump); /* no close waits longer */
+        }
         storage->options.failed(storage->options.arg, why);
     }
 }
@@ -92,6 +101,20 @@ static void storage_free(struct storage *storage)
     mem_free(storage);
 }
 
+/* The name of a new folder is on disk when the one above it was synced. */
+static enum err storage_keep_name(struct storage *storage, struct why *why)
+{
+    const char *slash = strrchr(storage->folder, '/');
+    char *parent = slash == NULL
+                       ? mem_dupz(".")
+                       : mem_dup(storage->folder,
+                                 MAX((size_t)(slash - storage->folder), 1));
+    enum err err = disk_sync_folder(storage->env->disk, parent, why);
+
+    mem_free(parent);
+    return err;
+}
+
 static enum err storage_load_small(struct storage *storage, struct why *why)
 {
     struct disk *disk = storage->env->disk;
@@ -100,7 +123,7 @@ static enum err storage_load_small(struct storage *storage, struct why *why)
     if (err == ERR_NOT_FOUND) {
         storage->is_new = true;
         storage->kept.id = storage->options.id;
-        err = ERR_NONE;
+        err = storage_keep_name(storage, why);
     }
     if (err != ERR_NONE) {
         return err;
@@ -544,6 +567,12 @@ static void storage_job_cut(struct storage_job *job)
     if (err == ERR_NONE) {
         err = log_truncate(storage->log, (int64_t)job->first, &why);
     }
+    if (err == ERR_NONE &&
+        log_end_offset(storage->log) != (int64_t)job->first) {
+        err = why_set(&why, ERR_DAMAGED,
+                      "entry %llu could not be cut: others share its batch",
+                      (unsigned long long)job->first);
+    }
     if (err != ERR_NONE) {
         storage_fail(storage, &why);
         return;
@@ -618,7 +647,7 @@ static void storage_append_run(struct storage *storage,
 }
 
 void storage_append(struct storage *storage, uint64_t first,
-                    const struct entry *entries, uint32_t count)
+                    const struct entry *entries, uint32_t count, bool apart)
 {
     size_t bytes_max = MIN((size_t)storage->options.segment_bytes,
                            (size_t)STORAGE_BATCH_BYTES_MAX);
@@ -633,7 +662,8 @@ void storage_append(struct storage *storage, uint64_t first,
             ENTRY_BATCH_BYTES + ENTRY_BYTES + entries[at].payload.len;
         uint32_t end = at + 1;
 
-        while (end < count && entries[end].term == entries[at].term &&
+        while (!apart && end < count &&
+               entries[end].term == entries[at].term &&
                bytes + ENTRY_BYTES + entries[end].payload.len <= bytes_max) {
             bytes += ENTRY_BYTES + entries[end++].payload.len;
         }
@@ -782,6 +812,7 @@ static void storage_log_closed(void *arg)
 /* Gives up the log, or what was never opened. */
 static void storage_abandon(struct storage *storage)
 {
+    storage->abandoned = true;
     list_each(node, &storage->queue)
     {
         watch_cancel(&container_of(node, struct storage_job, node)->waiter);
@@ -800,7 +831,7 @@ static void storage_pump_run(struct env_task *task)
     struct why why;
 
     storage_pump(storage);
-    if (storage->closed == NULL ||
+    if (storage->closed == NULL || storage->abandoned ||
         (!storage->broken && !storage_is_quiet(storage))) {
         return;
     }

@@ -61,9 +61,9 @@ MUST_USE enum err storage_keep_term(struct storage *storage, int32_t term,
                                     uint64_t vote, struct why *why);
 
 /* Entries from first on; what the log has from there is cut. Payloads are
- * copied. */
+ * copied. apart: each may be cut later on, in front of the next one. */
 void storage_append(struct storage *storage, uint64_t first,
-                    const struct entry *entries, uint32_t count);
+                    const struct entry *entries, uint32_t count, bool apart);
 
 /* Up to count entries from first on, of at most about bytes_max payload bytes,
  * at least one: from memory, or read from the disk into the arena. out: room

@@ -232,6 +232,40 @@ static bool transport_entries_fit(const struct quorum *q,
     return true;
 }
 
+static bool transport_contradicts_at(struct quorum *q, uint64_t index,
+                                     raft_term term)
+{
+    int32_t ours = index <= raft_commit_index(&q->raft)
+                       ? storage_term_of(q->storage, index)
+                       : 0;
+
+    if (ours == 0 || (raft_term)ours == term) {
+        return false;
+    }
+    trace(TRACE_ERROR,
+          "quorum: entry %llu of term %d is agreed on, but was sent as one of "
+          "term %llu",
+          (unsigned long long)index, (int)ours, term);
+    return true;
+}
+
+/* What is committed here is on a majority, and no leader that was elected has
+ * anything else there. The library would end the node; so a liar could. */
+static bool transport_contradicts(struct quorum *q,
+                                  const struct raft_append_entries *a)
+{
+    if (transport_contradicts_at(q, a->prev_log_index, a->prev_log_term)) {
+        return true;
+    }
+    for (unsigned i = 0; i < a->n_entries; i++) {
+        if (transport_contradicts_at(q, a->prev_log_index + 1 + i,
+                                     a->entries[i].term)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* G9. The leader has what our checkpoint covers, for it was agreed on; without
  * this its entries would be refused, for ever if an answer got lost. */
 static void transport_skip_covered(struct quorum *q,
@@ -345,7 +379,8 @@ static void transport_deliver(struct quorum *q, struct raft_message *m)
         return;
     }
     if (m->type == RAFT_APPEND_ENTRIES) {
-        if (transport_entries_fit(q, &m->append_entries)) {
+        if (transport_entries_fit(q, &m->append_entries) &&
+            !transport_contradicts(q, &m->append_entries)) {
             transport_receive_append(q, m);
         }
         return;

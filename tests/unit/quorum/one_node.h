@@ -53,12 +53,12 @@ struct one_node {
     uint32_t sent_count;
 };
 
-static struct one_node *one_of(struct quorum_machine *machine)
+static inline struct one_node *one_of(struct quorum_machine *machine)
 {
     return container_of(machine, struct one_node, machine);
 }
 
-static void one_apply(struct quorum_machine *machine, uint64_t index,
+static inline void one_apply(struct quorum_machine *machine, uint64_t index,
                       int32_t term, struct str command)
 {
     struct one_node *n = one_of(machine);
@@ -73,12 +73,12 @@ static void one_apply(struct quorum_machine *machine, uint64_t index,
     n->apply_count++;
 }
 
-static uint64_t one_applied(struct quorum_machine *machine)
+static inline uint64_t one_applied(struct quorum_machine *machine)
 {
     return one_of(machine)->applied;
 }
 
-static void one_checkpoint_run(void *arg)
+static inline void one_checkpoint_run(void *arg)
 {
     struct one_node *n = arg;
     struct quorum_checkpoint *checkpoint = n->checkpoint;
@@ -88,7 +88,7 @@ static void one_checkpoint_run(void *arg)
     checkpoint->done(checkpoint, ERR_NONE);
 }
 
-static void one_checkpoint(struct quorum_machine *machine,
+static inline void one_checkpoint(struct quorum_machine *machine,
                            struct quorum_checkpoint *checkpoint)
 {
     struct one_node *n = one_of(machine);
@@ -100,7 +100,7 @@ static void one_checkpoint(struct quorum_machine *machine,
     }
 }
 
-static void one_lead(void *arg, int32_t term)
+static inline void one_lead(void *arg, int32_t term)
 {
     struct one_node *n = arg;
 
@@ -108,7 +108,7 @@ static void one_lead(void *arg, int32_t term)
     n->lead_count++;
 }
 
-static void one_follow(void *arg, uint64_t leader)
+static inline void one_follow(void *arg, uint64_t leader)
 {
     struct one_node *n = arg;
 
@@ -116,7 +116,7 @@ static void one_follow(void *arg, uint64_t leader)
     n->leader = leader;
 }
 
-static void one_failed(void *arg, const struct why *why)
+static inline void one_failed(void *arg, const struct why *why)
 {
     struct one_node *n = arg;
 
@@ -125,7 +125,7 @@ static void one_failed(void *arg, const struct why *why)
     n->why = *why;
 }
 
-static void one_send(void *arg, uint64_t to, struct str frame)
+static inline void one_send(void *arg, uint64_t to, struct str frame)
 {
     struct one_node *n = arg;
     struct str copy = arena_str(&n->arena, frame);
@@ -139,7 +139,7 @@ static void one_send(void *arg, uint64_t to, struct str frame)
 static const struct quorum_voter one_voters[] = {
     {1, "node1:9093"}, {2, "node2:9093"}, {3, "node3:9093"}};
 
-static void one_open_run(void *arg)
+static inline void one_open_run(void *arg)
 {
     struct one_node *n = arg;
 
@@ -147,7 +147,7 @@ static void one_open_run(void *arg)
 }
 
 /* Opens the node on the disk as it is; n->err says what came of it. */
-static void one_open(struct one_node *n)
+static inline void one_open(struct one_node *n)
 {
     must(n->quorum == NULL);
     n->has_failed = false;
@@ -160,7 +160,7 @@ static void one_open(struct one_node *n)
 }
 
 /* A node that is one of count first voters; not open yet. */
-static struct one_node *one_make(uint32_t count)
+static inline struct one_node *one_make(uint32_t count)
 {
     struct one_node *n = MEM_NEW(struct one_node);
 
@@ -190,12 +190,12 @@ static struct one_node *one_make(uint32_t count)
     return n;
 }
 
-static void one_is_closed(void *arg)
+static inline void one_is_closed(void *arg)
 {
     ((struct one_node *)arg)->closed = true;
 }
 
-static void one_close_run(void *arg)
+static inline void one_close_run(void *arg)
 {
     struct one_node *n = arg;
 
@@ -203,12 +203,12 @@ static void one_close_run(void *arg)
 }
 
 /* Everything that can happen does. */
-static void one_settle(struct one_node *n)
+static inline void one_settle(struct one_node *n)
 {
     simclock_run_for_ms(&n->clock, 200);
 }
 
-static void one_close(struct one_node *n)
+static inline void one_close(struct one_node *n)
 {
     if (n->quorum != NULL) {
         n->closed = false;
@@ -220,7 +220,7 @@ static void one_close(struct one_node *n)
 
 /* The process is gone, and the power with it. What it had in memory is freed by
  * closing it on a disk that refuses everything. */
-static void one_die(struct one_node *n, uint64_t seed)
+static inline void one_die(struct one_node *n, uint64_t seed)
 {
     simdisk_crash(n->sim_disk, seed);
     fault_arm(&n->fault, 0);
@@ -229,7 +229,7 @@ static void one_die(struct one_node *n, uint64_t seed)
     n->applied = MIN(n->applied, n->durable);
 }
 
-static void one_free(struct one_node *n)
+static inline void one_free(struct one_node *n)
 {
     one_close(n);
     one_settle(n);
@@ -250,7 +250,7 @@ struct one_ask {
     uint64_t index;
 };
 
-static void one_ask_done(struct quorum_proposal *proposal, enum err err,
+static inline void one_ask_done(struct quorum_proposal *proposal, enum err err,
                          uint64_t index)
 {
     struct one_ask *ask = container_of(proposal, struct one_ask, proposal);
@@ -261,7 +261,7 @@ static void one_ask_done(struct quorum_proposal *proposal, enum err err,
     ask->index = index;
 }
 
-static void one_propose_run(void *arg)
+static inline void one_propose_run(void *arg)
 {
     struct one_ask *ask = arg;
 
@@ -269,7 +269,7 @@ static void one_propose_run(void *arg)
     assert_false(ask->is_done); /* never from inside */
 }
 
-static void one_read_run(void *arg)
+static inline void one_read_run(void *arg)
 {
     struct one_ask *ask = arg;
 
@@ -277,7 +277,7 @@ static void one_read_run(void *arg)
     assert_false(ask->is_done);
 }
 
-static void one_propose(struct one_node *n, struct one_ask *ask,
+static inline void one_propose(struct one_node *n, struct one_ask *ask,
                         uint32_t number)
 {
     *ask = (struct one_ask){.node = n, .number = number};
@@ -286,7 +286,7 @@ static void one_propose(struct one_node *n, struct one_ask *ask,
     simenv_run(n->sim, one_propose_run, ask);
 }
 
-static void one_read(struct one_node *n, struct one_ask *ask)
+static inline void one_read(struct one_node *n, struct one_ask *ask)
 {
     *ask = (struct one_ask){.node = n};
     ask->proposal.done = one_ask_done;
