@@ -118,16 +118,20 @@ def led(raw, topic, partitions):
 
 
 class Broker:
-    """A broker for one test alone, by the launcher."""
+    """A broker for one test alone, by the launcher. Settings in capitals
+    are for the launcher's environment."""
 
     def __init__(self, settings):
+        env = {k: v for k, v in settings.items() if k.isupper()}
         line = self.run("start", "1", *(
-            f"{k}={v}" for k, v in settings.items())).splitlines()[-1]
+            f"{k}={v}" for k, v in settings.items() if k not in env),
+            env={"LIFE": "600", **env}).splitlines()[-1]
         self.bootstrap, self.handle = line.split()
 
-    def run(self, *args):
-        done = subprocess.run([clients.ROOT / "scripts/broker", *args],
-                              stdout=subprocess.PIPE, text=True, check=True)
+    def run(self, *args, env=None):
+        done = subprocess.run(
+            [clients.ROOT / "scripts/broker", *args], text=True, check=True,
+            stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
         return done.stdout.strip()
 
     def __getattr__(self, verb):
