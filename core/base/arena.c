@@ -33,6 +33,9 @@ static void arena_grow(struct arena *arena, size_t bytes)
     }
     total = MAX(total, bytes + sizeof(*block));
     block = mem_alloc(total);
+    if (arena->budget != NULL) {
+        budget_charge(arena->budget, total);
+    }
     block->next = arena->blocks;
     block->bytes = total - sizeof(*block);
     arena->blocks = block;
@@ -134,10 +137,13 @@ void arena_reset(struct arena *arena)
         cleanup->run(cleanup);
     }
     block = arena->blocks;
-    *arena = (struct arena){0};
+    *arena = (struct arena){.budget = arena->budget};
     while (block != NULL) {
         struct arena_block *next = block->next;
 
+        if (arena->budget != NULL) {
+            budget_give(arena->budget, block->bytes + sizeof(*block));
+        }
         mem_free(block);
         block = next;
     }

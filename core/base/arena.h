@@ -7,6 +7,7 @@
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
 
+#include "base/budget.h"
 #include "base/str.h"
 
 struct arena_block;
@@ -17,6 +18,8 @@ struct arena_cleanup {
 };
 
 struct arena {
+    struct budget *budget; /* charged with every block; set while it is empty,
+                              kept by a reset; NULL: none */
     struct arena_block *blocks; /* private from here on */
     uint8_t *at;
     uint8_t *end;

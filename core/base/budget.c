@@ -1,4 +1,4 @@
-/* budget.c - a counter that never passes its limit, whoever takes from it. */
+/* budget.c - a counter that nobody takes beyond its limit. */
 #include "base/budget.h"
 #include "base/must.h"
 
@@ -21,6 +21,12 @@ bool budget_take(struct budget *budget, uint64_t bytes)
         &budget->used_bytes, &used, used + bytes, memory_order_relaxed,
         memory_order_relaxed));
     return true;
+}
+
+void budget_charge(struct budget *budget, uint64_t bytes)
+{
+    (void)atomic_fetch_add_explicit(&budget->used_bytes, bytes,
+                                    memory_order_relaxed);
 }
 
 void budget_give(struct budget *budget, uint64_t bytes)

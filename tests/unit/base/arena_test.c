@@ -54,6 +54,25 @@ static void text_is_copied_with_a_nul_and_null_stays_null(void **state)
     arena_reset(&arena);
 }
 
+static void what_an_arena_holds_is_charged_to_its_budget(void **state)
+{
+    struct budget budget;
+    struct arena arena = {.budget = &budget};
+
+    budget_init(&budget, 4096);
+    arena_alloc(&arena, 10);
+    assert_true(atomic_load(&budget.used_bytes) >= 10);
+    arena_alloc(&arena, 1 << 20); /* more than there is: in use all the same */
+    assert_true(atomic_load(&budget.used_bytes) >= 1 << 20);
+    assert_false(budget_take(&budget, 1));
+    arena_reset(&arena);
+    assert_int_equal(atomic_load(&budget.used_bytes), 0);
+    arena_alloc(&arena, 10);
+    assert_true(atomic_load(&budget.used_bytes) >= 10);
+    arena_reset(&arena);
+    assert_true(budget_take(&budget, 4096));
+}
+
 struct hook {
     struct arena_cleanup cleanup;
     char name;
@@ -104,6 +123,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(pieces_are_zeroed_aligned_and_apart),
         cmocka_unit_test(a_piece_larger_than_any_block_fits),
+        cmocka_unit_test(what_an_arena_holds_is_charged_to_its_budget),
         cmocka_unit_test(text_is_copied_with_a_nul_and_null_stays_null),
         cmocka_unit_test(hooks_run_at_reset_newest_first_and_once),
         cmocka_unit_test(an_array_whose_size_overflows_is_a_bug),
