@@ -2,6 +2,7 @@
 import gzip
 import pathlib
 import struct
+import time
 
 import crc32c
 
@@ -29,11 +30,13 @@ def record(delta, key, value, headers=(), timestamp_delta=0):
     return zigzag(len(body)) + body
 
 
-def batch(values, *, producer=(-1, -1, -1), timestamp=1_700_000_000_000,
+def batch(values, *, producer=(-1, -1, -1), timestamp=None,
           attributes=0, base=0, count=None, crc=None, magic=2, gzipped=False,
           key=None):
     """A batch of values without headers. `producer` is (id, epoch, first
     sequence). What is given beyond that makes it wrong on purpose."""
+    if timestamp is None:
+        timestamp = time.time_ns() // 1_000_000
     body = b"".join(record(i, key, v) for i, v in enumerate(values))
     if gzipped:
         attributes |= CODECS["gzip"]

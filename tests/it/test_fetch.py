@@ -13,7 +13,8 @@ from wire import Connection
 
 OUT_OF_RANGE, UNKNOWN_TOPIC, NO_SESSION, SESSION_EPOCH = 1, 3, 70, 71
 UNKNOWN_EPOCH, UNKNOWN_TOPIC_ID = 75, 100
-TIME = 1_700_000_000_000
+# Of today: what is too old goes.
+TIME = int(time.time()) * 1000 - 3_600_000
 
 
 @pytest.fixture
