@@ -61,6 +61,9 @@ struct world {
     bool chaos;
     bool quiet;
     bool failing_disks;
+    uint64_t life_ms;   /* of a node, on average */
+    uint64_t calm;      /* one in so many stretches has no cut */
+    uint64_t lost_of;   /* one frame of so many is lost */
     struct simevent tick;
     uint64_t applied_max;
     uint64_t done_max;
@@ -70,6 +73,8 @@ struct world {
     uint64_t elections;
     uint64_t reads;
     uint64_t checkpoints;
+    uint64_t led_ms; /* of chaos, with a leader */
+    uint64_t chaos_ms;
     uint64_t truth[INDEX_MAX];   /* the state behind an index */
     uint64_t value_at[INDEX_MAX];
     uint64_t before[INDEX_MAX];  /* the command before this one */
@@ -245,7 +250,7 @@ static void node_send(void *arg, uint64_t to, struct str frame)
 
         if (world->chaos) {
             delay_us = 1000 * (1 + below(below(10) == 0 ? 400 : 15));
-            if (below(20) == 0) {
+            if (below(world->lost_of) == 0) {
                 continue;
             }
         }
@@ -431,22 +436,42 @@ static void ask_something(void *arg)
     quorum_propose(n->quorum, &ask->proposal);
 }
 
+/* Mostly one that believes to lead; there may be several. */
+static struct node *world_ask_whom(void)
+{
+    uint64_t from = below(world->count);
+
+    for (uint32_t i = 0; i < world->count && below(6) > 0; i++) {
+        struct node *n = &world->nodes[(from + i) % world->count];
+
+        if (n->quorum != NULL && quorum_is_leader(n->quorum)) {
+            return n;
+        }
+    }
+    return &world->nodes[from];
+}
+
 /* A millisecond. */
 static void world_tick(struct simevent *event)
 {
+    bool led = false;
+
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *n = &world->nodes[i];
 
+        led = led || (n->quorum != NULL && quorum_is_leader(n->quorum));
         if (n->dying) {
             node_dies(n, 20 + below(500));
-        } else if (world->chaos && n->quorum != NULL && below(3000) == 0) {
+        } else if (world->chaos && n->quorum != NULL && below(world->life_ms) == 0) {
             node_dies(n, 20 + below(below(3) == 0 ? 6000 : 500));
         }
     }
+    world->chaos_ms += world->chaos;
+    world->led_ms += world->chaos && led;
     if (!world->quiet) {
         for (uint64_t asks = below(14) == 0 ? 1 + below(5) : 0; asks > 0;
              asks--) {
-            struct node *n = &world->nodes[below(world->count)];
+            struct node *n = world_ask_whom();
 
             if (n->quorum != NULL && !n->dying) {
                 simenv_run(n->sim, ask_something, n);
@@ -458,7 +483,7 @@ static void world_tick(struct simevent *event)
 
 static void world_luck(void)
 {
-    uint64_t kind = below(4);
+    uint64_t kind = below(world->calm);
 
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *n = &world->nodes[i];
@@ -467,7 +492,7 @@ static void world_luck(void)
                                    .mail_us = 1000};
 
         if (world->chaos && kind != 3) {
-            n->side = kind == 0 ? 0 : (int)below(kind + 1);
+            n->side = kind > 2 ? 0 : (int)below(kind + 1);
         }
         if (world->chaos && below(6) == 0) {
             pace.work_us = (int64_t)below(1500000);
@@ -487,6 +512,9 @@ static void world_make(uint64_t seed)
     simclock_init(&world->clock, seed);
     world->count = counts[below(5)];
     world->failing_disks = below(3) == 0;
+    world->life_ms = 3000 * (1 + below(8));
+    world->calm = 4 + below(8);
+    world->lost_of = 10 + below(90);
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *n = &world->nodes[i];
 
@@ -565,12 +593,13 @@ static void world_run(uint64_t seed)
     simclock_run_for_ms(&world->clock, 10000);
     world_check_end(before);
     say("%u voters: %llu proposed, %llu done, %llu reads, %llu crashes, %llu "
-        "elections, %llu checkpoints",
+        "elections, %llu checkpoints, led for %llu%% of the bad time",
         world->count, (unsigned long long)world->values,
         (unsigned long long)world->done, (unsigned long long)world->reads,
         (unsigned long long)world->crashes,
         (unsigned long long)world->elections,
-        (unsigned long long)world->checkpoints);
+        (unsigned long long)world->checkpoints,
+        (unsigned long long)(100 * world->led_ms / world->chaos_ms));
 }
 
 /* Each seed in a process of its own: a death there is a failed seed, not the
