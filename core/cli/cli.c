@@ -218,8 +218,8 @@ static const struct args_command cli_table[] = {
      .operands = "TOPIC [VALUE...]",
      .operands_min = 1,
      .operands_max = ARGS_MAX,
-     .about = "Writes records to a topic: the values given, or a record for "
-              "each line\nof the input.",
+     .about = "Writes records to a topic. They are the values given, or each "
+              "line of\nthe input.",
      .example = "printf 'ada\\t1\\nbob\\t2\\n' | tidemark produce orders "
                 "--keys '\\t'",
      OPTIONS(cli_produce_options),

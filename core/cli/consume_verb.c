@@ -33,12 +33,24 @@ struct consume_job {
     bool headers;
     bool offsets;
     bool failed; /* the output takes no more */
+    int code;    /* the exit code, but for errors of the broker's */
     struct member *member; /* NULL: alone */
     struct receiver receiver;
     struct arena arena; /* of the partitions */
     int64_t commit_ms;  /* when the next commit is due */
     bool uncommitted;
 };
+
+/* A reader that has seen enough (head) is no failure; a full disk is. */
+static void consume_output_failed(struct consume_job *job)
+{
+    if (!job->failed && errno != EPIPE) {
+        fprintf(stderr, "tidemark: could not write the output: %s\n",
+                strerror(errno));
+        job->code = ARGS_FAILED;
+    }
+    job->failed = true;
+}
 
 static void consume_json(const struct consume_job *job,
                          const struct receiver_record *in)
@@ -112,7 +124,7 @@ static bool consume_take(void *arg, const struct receiver_record *in)
     }
     job->uncommitted = true;
     if (ferror(stdout)) {
-        job->failed = true;
+        consume_output_failed(job);
         return false;
     }
     if (job->left > 0) {
@@ -265,7 +277,7 @@ static enum err consume_commit(struct consume_job *job, struct why *why)
     enum err err = ERR_NONE;
 
     if (fflush(stdout) != 0) {
-        job->failed = true;
+        consume_output_failed(job);
     }
     if (job->member != NULL && job->uncommitted && !job->failed && count > 0) {
         offsets = arena_array(&arena, (size_t)count, sizeof(*offsets));
@@ -325,7 +337,7 @@ static enum err consume_run(struct consume_job *job, struct why *why)
             err = receiver_poll(&job->receiver, CONSUME_WAIT_MS, why);
         }
         if (!err && fflush(stdout) != 0) {
-            job->failed = true;
+            consume_output_failed(job);
         }
         if (!err && job->member != NULL && !consume_is_done(job)) {
             err = consume_attend(job, why);
@@ -407,5 +419,5 @@ int consume_verb(const struct args *args)
     member_close(job.member);
     client_close(job.client);
     arena_reset(&job.arena);
-    return err ? cli_failed(&why) : ARGS_DONE;
+    return err ? cli_failed(&why) : job.code;
 }
