@@ -85,7 +85,8 @@ void group_close(struct group *group)
     heap_fini(&group->timers);
     group_text_set(&group->id, STR_NULL);
     group_text_set(&group->protocol_type, STR_NULL);
-    group_text_set(&group->stored_protocol, STR_NULL);
+    group_text_set(&group->protocol, STR_NULL);
+    group_text_set(&group->replaced_id, STR_NULL);
     mem_free(group);
 }
 
@@ -178,7 +179,7 @@ static void group_reset_assignments(struct group *group, enum err err,
     {
         struct group_member *member = group_member_of(node);
 
-        group_text_set(&member->assignment, STR_LIT(""));
+        group_member_assign(group, member, STR_LIT(""));
         if (member->sync != NULL) {
             group_answer(out, member->sync, GROUP_ANSWER_SYNC, err);
             member->sync = NULL;
@@ -243,7 +244,7 @@ static uint32_t group_votes(const struct group *group, struct str protocol)
 }
 
 /* Most votes win; of equals, the one that the first member prefers. */
-static struct str group_select_protocol(const struct group *group)
+struct str group_select_protocol(const struct group *group)
 {
     const struct group_member *first = group_member_of(group->members.next);
     struct str best = STR_NULL;
@@ -313,7 +314,7 @@ static bool group_elect(struct group *group)
 static void group_begin_generation(struct group *group, int64_t now_ms,
                                    struct group_effects *out)
 {
-    group->protocol = group_select_protocol(group);
+    group_text_set(&group->protocol, group_select_protocol(group));
     group_move(group, GROUP_COMPLETING);
     list_each(node, &group->members)
     {
@@ -321,12 +322,12 @@ static void group_begin_generation(struct group *group, int64_t now_ms,
         void *token = member->join;
 
         member->synced = false;
+        member->is_new = false;
         if (token != NULL) {
             member->join = NULL;
-            member->is_new = false;
             group_answer_join(group, member, token, out);
-            group_member_touch(group, member, now_ms);
         }
+        group_member_touch(group, member, now_ms);
     }
     heap_put(&group->timers, &group->rebalance.node,
              now_ms + group_rebalance_ms(group));
@@ -349,7 +350,7 @@ static void group_complete(struct group *group, int64_t now_ms,
         group_begin_generation(group, now_ms, out);
         return;
     }
-    group->protocol = STR_NULL;
+    group_text_set(&group->protocol, STR_NULL);
     group_move(group, GROUP_EMPTY);
     out->save = true;
 }
@@ -402,15 +403,14 @@ static void group_take_assignments(struct group *group,
 {
     list_each(node, &group->members)
     {
-        group_text_set(&group_member_of(node)->assignment, STR_LIT(""));
+        group_member_assign(group, group_member_of(node), STR_LIT(""));
     }
     for (int32_t i = 0; i < sync->assignments_count; i++) {
         struct group_member *member =
             group_find_member(group, sync->assignments[i].name);
 
         if (member != NULL) {
-            group_text_set(&member->assignment,
-                           sync->assignments[i].metadata);
+            group_member_assign(group, member, sync->assignments[i].metadata);
         }
     }
 }
@@ -447,6 +447,19 @@ static enum err group_check_sync(const struct group *group,
                                            : ERR_NONE;
 }
 
+/* The time to sync is not watched any more once everybody has. */
+static void group_synced(struct group *group, struct group_member *member)
+{
+    member->synced = true;
+    list_each(node, &group->members)
+    {
+        if (!group_member_of(node)->synced) {
+            return;
+        }
+    }
+    heap_remove(&group->timers, &group->rebalance.node);
+}
+
 void group_sync(struct group *group, const struct group_sync *sync,
                 struct group_effects *out)
 {
@@ -457,7 +470,7 @@ void group_sync(struct group *group, const struct group_sync *sync,
         group_answer(out, sync->token, GROUP_ANSWER_SYNC, err);
         return;
     }
-    member->synced = true;
+    group_synced(group, member);
     if (group->state == GROUP_STABLE) {
         group_answer_sync(member, sync->token, out);
         group_member_touch(group, member, sync->now_ms);
@@ -476,18 +489,6 @@ void group_sync(struct group *group, const struct group_sync *sync,
         out->saved_wanted = true;
     }
     group_check(group);
-}
-
-/* Whether somebody has not synced yet. */
-static bool group_awaits_sync(const struct group *group)
-{
-    list_each(node, &group->members)
-    {
-        if (!group_member_of(node)->synced) {
-            return true;
-        }
-    }
-    return false;
 }
 
 void group_saved(struct group *group, int32_t generation, enum err err,
@@ -513,9 +514,6 @@ void group_saved(struct group *group, int32_t generation, enum err err,
             member->sync = NULL;
             group_member_touch(group, member, now_ms);
         }
-    }
-    if (!group_awaits_sync(group)) {
-        heap_remove(&group->timers, &group->rebalance.node);
     }
     group_check(group);
 }
@@ -682,8 +680,7 @@ void group_restore(struct group *group, int32_t generation,
     must(group->state == GROUP_EMPTY && group->members_count == 0);
     group->generation = generation;
     group_text_set(&group->protocol_type, protocol_type);
-    group_text_set(&group->stored_protocol, protocol);
-    group->protocol = group->stored_protocol;
+    group_text_set(&group->protocol, protocol);
 }
 
 void group_restore_member(struct group *group,
@@ -695,7 +692,6 @@ void group_restore_member(struct group *group,
     group_text_set(&member->instance_id, stored->instance_id);
     group_text_set(&member->client_id, stored->client_id);
     group_text_set(&member->client_host, stored->client_host);
-    group_text_set(&member->assignment, stored->assignment);
     group_member_set_protocols(member, stored->protocols,
                                stored->protocols_count);
     member->session_timeout_ms = stored->session_timeout_ms;
@@ -703,6 +699,7 @@ void group_restore_member(struct group *group,
     member->is_new = false;
     member->synced = true;
     group_member_add(group, member);
+    group_member_assign(group, member, stored->assignment);
     if (is_leader || group->leader == NULL) {
         group->leader = member;
     }

@@ -72,6 +72,7 @@ struct group_member {
     struct group_protocol *protocols; /* in its own order */
     int32_t protocols_count;
     struct str assignment;
+    uint64_t bytes;  /* as counted in the group's */
     bool is_pending; /* an id that was handed out; not a member yet */
     bool is_new;     /* has not completed a join yet */
     bool synced;     /* since the last join completed */
@@ -86,7 +87,7 @@ struct group {
     enum group_state state;
     int32_t generation;
     struct str protocol_type; /* owned; null: none yet */
-    struct str protocol;      /* borrowed from a member; null: none */
+    struct str protocol;      /* owned; null: none */
     struct group_member *leader;
     struct list members; /* in the order in which they came */
     struct list pending;
@@ -100,7 +101,8 @@ struct group {
     bool new_member_added;   /* since the delay was last extended */
     int64_t delay_left_ms;   /* by which it can be extended in all */
     bool saving;             /* the leader's assignment is being stored */
-    struct str stored_protocol; /* owned: of a group that came from the disk */
+    struct str replaced_id;  /* owned: of the static member replaced last */
+    uint64_t bytes;          /* of the members' texts */
     const struct group_limits *limits; /* borrowed */
 };
 

@@ -9,6 +9,20 @@ static void group_refuse(const struct group_join *join, enum err err,
         member_id;
 }
 
+/* How many members can assign in this way. */
+static uint32_t group_count_protocol(const struct group *group, struct str name)
+{
+    uint32_t count = 0;
+
+    list_each(node, &group->members)
+    {
+        count += group_member_find_protocol(group_member_of(node), name) != NULL
+                     ? 1
+                     : 0;
+    }
+    return count;
+}
+
 /* Whether the group and the newcomer have a way to assign in common. */
 static bool group_supports(const struct group *group,
                            const struct group_join *join)
@@ -23,28 +37,32 @@ static bool group_supports(const struct group *group,
         return false;
     }
     for (int32_t i = 0; i < join->protocols_count; i++) {
-        bool all = true;
-
-        list_each(node, &group->members)
-        {
-            all = all && group_member_find_protocol(
-                             group_member_of(node),
-                             join->protocols[i].name) != NULL;
-        }
-        if (all) {
+        if (group_count_protocol(group, join->protocols[i].name) ==
+            group->members_count) {
             return true;
         }
     }
     return false;
 }
 
+/* While a group prepares, those that have joined count: members that are still
+ * expected may not come. Ids that were handed out count beside the members:
+ * they cost memory too. */
 static bool group_is_full(const struct group *group,
                           const struct group_join *join)
 {
-    const struct group_member *member =
-        group_find_member(group, join->member_id);
+    const struct group_member *member = map_find(&group->by_id, join->member_id);
     uint32_t waiting = 0;
 
+    if (member == NULL && !str_is_null(join->instance_id)) {
+        member = map_find(&group->by_instance, join->instance_id);
+    }
+    if (member == NULL && group->pending_count >= group->limits->members) {
+        return true;
+    }
+    if (member != NULL && member->is_pending) {
+        member = NULL;
+    }
     if (group->state == GROUP_EMPTY) {
         return false;
     }
@@ -59,29 +77,17 @@ static bool group_is_full(const struct group *group,
            waiting >= group->limits->members;
 }
 
-static enum err group_check_join(const struct group *group,
-                                 const struct group_join *join)
-{
-    if (join->session_timeout_ms < group->limits->session_ms_min ||
-        join->session_timeout_ms > group->limits->session_ms_max) {
-        return ERR_INVALID_SESSION_TIMEOUT;
-    }
-    if (group_is_full(group, join)) {
-        return ERR_GROUP_MAX_SIZE_REACHED;
-    }
-    return group_supports(group, join) ? ERR_NONE
-                                       : ERR_INCONSISTENT_GROUP_PROTOCOL;
-}
-
 /* Takes over what the join says of its member. */
-static void group_describe(struct group_member *member,
+static void group_describe(struct group *group, struct group_member *member,
                            const struct group_join *join)
 {
     group_text_set(&member->client_id, join->client_id);
     group_text_set(&member->client_host, join->client_host);
     member->session_timeout_ms = join->session_timeout_ms;
-    member->rebalance_timeout_ms = join->rebalance_timeout_ms;
+    member->rebalance_timeout_ms =
+        MAX(join->rebalance_timeout_ms, GROUP_REBALANCE_MS_MIN);
     group_member_set_protocols(member, join->protocols, join->protocols_count);
+    group_member_weigh(group, member);
 }
 
 /* Parks the join; one that is parked already is from a connection that is gone
@@ -98,13 +104,12 @@ static void group_park(struct group *group, struct group_member *member,
     group_member_touch(group, member, join->now_ms);
 }
 
-/* The member takes part in the next generation. */
+/* The member, which is described already, takes part in the next generation. */
 static void group_rejoin(struct group *group, struct group_member *member,
                          const struct group_join *join,
                          struct group_effects *out)
 {
     group_prepare(group, join->now_ms, out);
-    group_describe(member, join);
     group_park(group, member, join, out);
     group_try_complete(group, join->now_ms, out);
 }
@@ -114,48 +119,52 @@ static void group_add(struct group *group, struct str id,
 {
     struct group_member *member = group_member_new(id, false);
 
+    /* Whoever comes while the initial delay runs may extend it; the first one
+     * has started it. */
+    group->new_member_added = group->state == GROUP_PREPARING && group->initial;
     group_text_set(&member->instance_id, join->instance_id);
-    group_describe(member, join);
     if (group->members_count == 0) {
         group_text_set(&group->protocol_type, join->protocol_type);
         group->leader = member;
     }
-    /* The state is left before the member is in: an empty group is one that
-     * has no members. The longest rebalance time-out counts the newcomer. */
+    group_describe(group, member, join);
     group_member_add(group, member);
-    group_prepare(group, join->now_ms, out);
-    group->new_member_added = true;
-    group_park(group, member, join, out);
-    group_try_complete(group, join->now_ms, out);
+    group_rejoin(group, member, join, out);
 }
 
-/* The protocol's choice would be the same with the newcomer's list. */
-static bool group_keeps_protocol(const struct group *group,
-                                 const struct group_join *join)
+/* What the static member, which has started anew under another id, is told
+ * when nothing else changes. Who led leads on, but need not assign again; before
+ * version 9 that cannot be said, so it hears that its old self leads.
+ * Source: KIP-345, KIP-814. */
+static void group_answer_replaced(struct group *group,
+                                  struct group_member *member,
+                                  const struct group_join *join,
+                                  struct group_effects *out)
 {
-    for (int32_t i = 0; i < join->protocols_count; i++) {
-        if (str_eq(join->protocols[i].name, group->protocol)) {
-            return true;
-        }
+    bool leads = group->leader == member;
+
+    group_member_touch(group, member, join->now_ms);
+    group_answer_join(group, member, join->token, out);
+    if (leads && !join->can_skip) {
+        out->answers[out->answers_count - 1].leader_id = group->replaced_id;
+        out->answers[out->answers_count - 1].with_members = false;
     }
-    return false;
+    out->answers[out->answers_count - 1].skip_assignment =
+        leads && join->can_skip;
+    out->save = true;
+    out->answers_after_save = true;
 }
 
-/* A static member that has started anew: its old self's place, a new id.
- * Source: KIP-345; KIP-814 for the leader. */
+/* A static member that has started anew: its old self's place, a new id. */
 static void group_replace(struct group *group, struct group_member *member,
                           const struct group_join *join,
                           struct group_effects *out)
 {
-    bool keeps = group->state == GROUP_STABLE &&
-                 group_keeps_protocol(group, join);
-    bool led = group->leader == member;
-    struct group_answer *answer;
-
+    group_text_set(&group->replaced_id, member->id);
     if (member->join != NULL) {
         group_answer(out, member->join, GROUP_ANSWER_JOIN,
                      ERR_FENCED_INSTANCE_ID)
-            ->member_id = member->id;
+            ->member_id = group->replaced_id;
         member->join = NULL;
     }
     if (member->sync != NULL) {
@@ -165,26 +174,14 @@ static void group_replace(struct group *group, struct group_member *member,
     }
     map_remove(&group->by_id, member->id);
     group_text_set(&member->id, join->new_member_id);
-    map_put(&group->by_id, member->id, member);
-    if (!keeps) {
+    must(map_put(&group->by_id, member->id, member) == NULL);
+    group_describe(group, member, join);
+    if (group->state == GROUP_STABLE &&
+        str_eq(group_select_protocol(group), group->protocol)) {
+        group_answer_replaced(group, member, join, out);
+    } else {
         group_rejoin(group, member, join, out);
-        return;
     }
-    group_describe(member, join);
-    group->protocol = group_member_find_protocol(member, group->protocol)->name;
-    group_member_touch(group, member, join->now_ms);
-    answer = group_answer(out, join->token, GROUP_ANSWER_JOIN, ERR_NONE);
-    answer->member_id = member->id;
-    answer->generation = group->generation;
-    answer->leader_id = group->leader->id;
-    answer->with_members = led && join->can_skip;
-    answer->skip_assignment = led && join->can_skip;
-    if (led && !join->can_skip) {
-        /* Not its own id: or it would assign, and nobody would ask for it. */
-        answer->leader_id = STR_LIT("");
-    }
-    out->save = true;
-    out->answers_after_save = true;
 }
 
 static void group_join_new(struct group *group, const struct group_join *join,
@@ -229,40 +226,43 @@ static void group_join_known(struct group *group, struct group_member *member,
 {
     bool same = group_member_has_protocols(member, join->protocols,
                                            join->protocols_count);
-    bool stays = (group->state == GROUP_COMPLETING && same) ||
-                 (group->state == GROUP_STABLE && same &&
-                  member != group->leader);
 
-    if (!stays) {
-        group_rejoin(group, member, join, out);
+    if (same && (group->state == GROUP_COMPLETING ||
+                 (group->state == GROUP_STABLE && member != group->leader))) {
+        group_member_touch(group, member, join->now_ms);
+        group_answer_join(group, member, join->token, out);
         return;
     }
-    group_member_touch(group, member, join->now_ms);
-    group_answer_join(group, member, join->token, out);
-    if (group->state == GROUP_STABLE) {
-        out->answers[out->answers_count - 1].with_members = false;
+    group_describe(group, member, join);
+    group_rejoin(group, member, join, out);
+}
+
+/* A full group keeps no id for whom it has no place. */
+static void group_turn_away(struct group *group, const struct group_join *join,
+                            struct group_effects *out)
+{
+    struct group_member *member = map_find(&group->by_id, join->member_id);
+
+    group_refuse(join, ERR_GROUP_MAX_SIZE_REACHED, join->member_id, out);
+    if (member != NULL) {
+        group_remove_member(group, member, join->now_ms, out);
     }
 }
 
-void group_join(struct group *group, const struct group_join *join,
-                struct group_effects *out)
+static void group_join_checked(struct group *group,
+                               const struct group_join *join,
+                               struct group_effects *out)
 {
-    enum err err = group_check_join(group, join);
-    struct group_member *member;
+    struct group_member *member = map_find(&group->by_id, join->member_id);
+    enum err err;
 
-    if (err != ERR_NONE) {
-        group_refuse(join, err, join->member_id, out);
-        return;
-    }
     if (join->member_id.len == 0) {
         group_join_new(group, join, out);
-        group_check(group);
         return;
     }
-    member = map_find(&group->by_id, join->member_id);
-    if (member != NULL && member->is_pending) {
+    if (member != NULL && member->is_pending &&
+        str_is_null(join->instance_id)) {
         group_join_pending(group, member, join, out);
-        group_check(group);
         return;
     }
     err = group_find_caller(group, join->member_id, join->instance_id, &member);
@@ -271,5 +271,21 @@ void group_join(struct group *group, const struct group_join *join,
         return;
     }
     group_join_known(group, member, join, out);
+}
+
+void group_join(struct group *group, const struct group_join *join,
+                struct group_effects *out)
+{
+    if (join->session_timeout_ms < group->limits->session_ms_min ||
+        join->session_timeout_ms > group->limits->session_ms_max) {
+        group_refuse(join, ERR_INVALID_SESSION_TIMEOUT, join->member_id, out);
+    } else if (group_is_full(group, join)) {
+        group_turn_away(group, join, out);
+    } else if (!group_supports(group, join)) {
+        group_refuse(join, ERR_INCONSISTENT_GROUP_PROTOCOL, join->member_id,
+                     out);
+    } else {
+        group_join_checked(group, join, out);
+    }
     group_check(group);
 }

@@ -113,9 +113,31 @@ void group_member_suspend(struct group *group, struct group_member *member)
     heap_remove(&group->timers, &member->timer.node);
 }
 
+void group_member_weigh(struct group *group, struct group_member *member)
+{
+    uint64_t bytes = sizeof(*member) + member->id.len +
+                     member->instance_id.len + member->client_id.len +
+                     member->client_host.len + member->assignment.len;
+
+    for (int32_t i = 0; i < member->protocols_count; i++) {
+        bytes += sizeof(member->protocols[i]) + member->protocols[i].name.len +
+                 member->protocols[i].metadata.len;
+    }
+    group->bytes += bytes - member->bytes;
+    member->bytes = bytes;
+}
+
+void group_member_assign(struct group *group, struct group_member *member,
+                         struct str assignment)
+{
+    group_text_set(&member->assignment, assignment);
+    group_member_weigh(group, member);
+}
+
 void group_member_add(struct group *group, struct group_member *member)
 {
-    map_put(&group->by_id, member->id, member);
+    must(map_put(&group->by_id, member->id, member) == NULL);
+    group_member_weigh(group, member);
     if (member->is_pending) {
         list_push(&group->pending, &member->node);
         group->pending_count++;
@@ -133,6 +155,8 @@ void group_member_take_out(struct group *group, struct group_member *member)
     group_member_suspend(group, member);
     list_remove(&member->node);
     map_remove(&group->by_id, member->id);
+    group->bytes -= member->bytes;
+    member->bytes = 0;
     if (member->is_pending) {
         group->pending_count--;
         return;

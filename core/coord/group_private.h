@@ -5,8 +5,12 @@
 
 #include "coord/group_core.h"
 
-/* A member that has not completed its first join may wait for so long. */
-enum { GROUP_NEW_MEMBER_MS = 300000 };
+enum {
+    /* A member that has not completed its first join may wait for so long. */
+    GROUP_NEW_MEMBER_MS = 300000,
+    /* A shorter rebalance time-out would be over before it began. */
+    GROUP_REBALANCE_MS_MIN = 100,
+};
 
 /* group_core.c */
 struct group_answer *group_answer(struct group_effects *out, void *token,
@@ -17,6 +21,9 @@ void group_prepare(struct group *group, int64_t now_ms,
 /* Completes the rebalance when nobody is missing. */
 void group_try_complete(struct group *group, int64_t now_ms,
                         struct group_effects *out);
+/* Most votes win; of equals, the one that the first member prefers. There are
+ * members, and they have one in common. */
+struct str group_select_protocol(const struct group *group);
 /* Answers a member's join with the group as it is. */
 void group_answer_join(struct group *group, struct group_member *member,
                        void *token, struct group_effects *out);
@@ -41,6 +48,11 @@ bool group_member_has_protocols(const struct group_member *member,
                                 int32_t count);
 const struct group_protocol *
 group_member_find_protocol(const struct group_member *member, struct str name);
+/* Replaces its assignment, and counts its bytes. */
+void group_member_assign(struct group *group, struct group_member *member,
+                         struct str assignment);
+/* Counts a member's bytes anew, after it was described. */
+void group_member_weigh(struct group *group, struct group_member *member);
 /* Replaces an owned text. */
 void group_text_set(struct str *text, struct str value);
 /* Starts the member's session anew; a parked member has none. */
