@@ -408,12 +408,12 @@ static void quorum_checkpoint_start(struct quorum *q)
 void quorum_checkpoint(struct quorum *q, void (*done)(void *arg, enum err err),
                        void *arg)
 {
-    must(q->checkpoint_done == NULL && !q->stepping);
+    must(q->checkpoint_done == NULL && !q->closing);
     q->checkpoint_done = done;
     q->checkpoint_arg = arg;
-    if (!q->checkpointing) {
-        quorum_checkpoint_start(q);
-    }
+    q->checkpoint_over = false; /* of one that nobody waited for */
+    q->checkpoint_due = !q->checkpointing;
+    env_soon(q->env, &q->turn);
 }
 
 /* The end of a turn. */
@@ -467,14 +467,18 @@ static void quorum_turn(struct env_task *task)
         step_start(q);
     }
     quorum_submit(q);
-    if (q->grown_bytes >= q->options.limits.checkpoint_bytes &&
-        !q->checkpointing && !q->checkpoint_over) {
+    if (q->grown_bytes >= q->options.limits.checkpoint_bytes) {
+        q->checkpoint_due = true;
+    }
+    if (q->checkpoint_due && !q->checkpointing && !q->checkpoint_over) {
+        q->checkpoint_due = false;
         quorum_checkpoint_start(q);
     }
     quorum_answer(q);
     quorum_answer_checkpoint(q);
     if (q->closing && !q->checkpointing && !q->storage_closing &&
-        list_is_empty(&q->answered) && !q->checkpoint_over) {
+        list_is_empty(&q->answered) && !q->checkpoint_over &&
+        !q->checkpoint_due) {
         q->storage_closing = true;
         storage_close(q->storage, quorum_storage_closed, q);
     }

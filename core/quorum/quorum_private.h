@@ -47,6 +47,7 @@ struct quorum {
     uint64_t open_bytes;
     struct quorum_checkpoint checkpoint;
     uint64_t checkpoint_command;
+    bool checkpoint_due;
     bool checkpointing;   /* the machine is at it */
     uint64_t grown_bytes; /* applied since the last one was asked for */
     void (*checkpoint_done)(void *arg, enum err err);

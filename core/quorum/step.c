@@ -300,8 +300,9 @@ static void step_settle(struct quorum *q)
 {
     uint64_t keep = step_is_alone(q) ? 0 : q->options.limits.cache_bytes;
 
-    while (!q->broken && (step_settle_lead(q) || step_confirm_next(q) ||
-                          step_apply_next(q))) {
+    while (
+        !q->broken && !q->closing &&
+        (step_settle_lead(q) || step_confirm_next(q) || step_apply_next(q))) {
     }
     storage_forget(q->storage, q->applied, keep);
     step_set_timer(q);

@@ -662,8 +662,7 @@ void storage_append(struct storage *storage, uint64_t first,
             ENTRY_BATCH_BYTES + ENTRY_BYTES + entries[at].payload.len;
         uint32_t end = at + 1;
 
-        while (!apart && end < count &&
-               entries[end].term == entries[at].term &&
+        while (!apart && end < count && entries[end].term == entries[at].term &&
                bytes + ENTRY_BYTES + entries[end].payload.len <= bytes_max) {
             bytes += ENTRY_BYTES + entries[end++].payload.len;
         }

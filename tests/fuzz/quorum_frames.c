@@ -44,8 +44,7 @@ static void frame(struct str bytes, struct arena *arena)
     must(transport_decode(encoded, arena, &again) == ERR_NONE);
     m.server_id = 2;
     m.server_address = "";
-    if (check_message(&self, &m) != ERR_NONE ||
-        m.type != RAFT_APPEND_ENTRIES) {
+    if (check_message(&self, &m) != ERR_NONE || m.type != RAFT_APPEND_ENTRIES) {
         return;
     }
     for (unsigned i = 0; i < m.append_entries.n_entries; i++) {
@@ -86,8 +85,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         if (bytes >= 8) {
             copy[0] = 1;
             copy[3] = 0;
-            bytes_put_u32(copy + 4, crc32c(crc32c(0, copy, 4), copy + 8,
-                                           bytes - 8));
+            bytes_put_u32(copy + 4,
+                          crc32c(crc32c(0, copy, 4), copy + 8, bytes - 8));
         }
         /* fall through */
     case 0:

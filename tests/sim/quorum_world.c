@@ -61,9 +61,9 @@ struct world {
     bool chaos;
     bool quiet;
     bool failing_disks;
-    uint64_t life_ms;   /* of a node, on average */
-    uint64_t calm;      /* one in so many stretches has no cut */
-    uint64_t lost_of;   /* one frame of so many is lost */
+    uint64_t life_ms; /* of a node, on average */
+    uint64_t calm;    /* one in so many stretches has no cut */
+    uint64_t lost_of; /* one frame of so many is lost */
     struct simevent tick;
     uint64_t applied_max;
     uint64_t done_max;
@@ -75,9 +75,9 @@ struct world {
     uint64_t checkpoints;
     uint64_t led_ms; /* of chaos, with a leader */
     uint64_t chaos_ms;
-    uint64_t truth[INDEX_MAX];   /* the state behind an index */
+    uint64_t truth[INDEX_MAX]; /* the state behind an index */
     uint64_t value_at[INDEX_MAX];
-    uint64_t before[INDEX_MAX];  /* the command before this one */
+    uint64_t before[INDEX_MAX]; /* the command before this one */
     uint64_t index_of[VALUES_MAX];
     uint64_t leader_of[TERM_MAX];
     uint8_t fate[VALUES_MAX];
@@ -107,8 +107,8 @@ static void broken(const char *format, ...)
     va_list args;
 
     va_start(args, format);
-    printf("quorum_world: seed %llu: at %.3f s: ",
-           (unsigned long long)seed_now, (double)world->clock.now_us / 1e6);
+    printf("quorum_world: seed %llu: at %.3f s: ", (unsigned long long)seed_now,
+           (double)world->clock.now_us / 1e6);
     vprintf(format, args);
     printf("\n");
     va_end(args);
@@ -142,9 +142,8 @@ static void machine_apply(struct quorum_machine *machine, uint64_t index,
     uint64_t value;
 
     if (index >= INDEX_MAX || command.len < sizeof(value)) {
-        broken("node %llu applies %llu of %zu bytes",
-               (unsigned long long)n->id, (unsigned long long)index,
-               command.len);
+        broken("node %llu applies %llu of %zu bytes", (unsigned long long)n->id,
+               (unsigned long long)index, command.len);
     }
     if (index <= n->applied) {
         broken("node %llu applies %llu after %llu", (unsigned long long)n->id,
@@ -160,8 +159,8 @@ static void machine_apply(struct quorum_machine *machine, uint64_t index,
         broken("command %llu was refused, and is applied at %llu",
                (unsigned long long)value, (unsigned long long)index);
     }
-    n->hash = mix(mix(mix(mix(n->hash, index), (uint64_t)term), value),
-                  command.len);
+    n->hash =
+        mix(mix(mix(mix(n->hash, index), (uint64_t)term), value), command.len);
     if (value == 0 || value > world->values ||
         (world->index_of[value] != 0 && world->index_of[value] != index)) {
         broken("command %llu is at %llu, and was at %llu",
@@ -255,9 +254,8 @@ static void node_send(void *arg, uint64_t to, struct str frame)
             }
         }
         letter = mem_alloc(sizeof(*letter) + frame.len);
-        *letter = (struct letter){.from = from,
-                                  .to = &world->nodes[to - 1],
-                                  .bytes = frame.len};
+        *letter = (struct letter){
+            .from = from, .to = &world->nodes[to - 1], .bytes = frame.len};
         memcpy(letter->frame, frame.ptr, frame.len);
         simenv_post_in_us(letter->to->sim, (int64_t)delay_us, letter_arrives,
                           letter_drop, letter);
@@ -462,7 +460,8 @@ static void world_tick(struct simevent *event)
         led = led || (n->quorum != NULL && quorum_is_leader(n->quorum));
         if (n->dying) {
             node_dies(n, 20 + below(500));
-        } else if (world->chaos && n->quorum != NULL && below(world->life_ms) == 0) {
+        } else if (world->chaos && n->quorum != NULL &&
+                   below(world->life_ms) == 0) {
             node_dies(n, 20 + below(below(3) == 0 ? 6000 : 500));
         }
     }
@@ -487,9 +486,8 @@ static void world_luck(void)
 
     for (uint32_t i = 0; i < world->count; i++) {
         struct node *n = &world->nodes[i];
-        struct simenv_pace pace = {.timer_us = 1000,
-                                   .work_us = 5000,
-                                   .mail_us = 1000};
+        struct simenv_pace pace = {
+            .timer_us = 1000, .work_us = 5000, .mail_us = 1000};
 
         if (world->chaos && kind != 3) {
             n->side = kind > 2 ? 0 : (int)below(kind + 1);

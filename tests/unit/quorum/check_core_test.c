@@ -160,10 +160,10 @@ static void a_candidate_asks_for_itself(void **state)
 
 static void answers_are_of_a_term(void **state)
 {
-    struct raft_message m = {.type = RAFT_APPEND_ENTRIES_RESULT,
-                             .server_id = 2,
-                             .append_entries_result = {.term = 5,
-                                                       .last_log_index = 7}};
+    struct raft_message m = {
+        .type = RAFT_APPEND_ENTRIES_RESULT,
+        .server_id = 2,
+        .append_entries_result = {.term = 5, .last_log_index = 7}};
 
     assert_int_equal(check_message(&leader, &m), ERR_NONE);
     m.append_entries_result.last_log_index = UINT64_MAX;
@@ -179,9 +179,8 @@ static void answers_are_of_a_term(void **state)
     m.request_vote_result.term = 1ull << 40;
     refused(&m);
 
-    m = (struct raft_message){.type = RAFT_TIMEOUT_NOW,
-                              .server_id = 2,
-                              .timeout_now = {.term = 5}};
+    m = (struct raft_message){
+        .type = RAFT_TIMEOUT_NOW, .server_id = 2, .timeout_now = {.term = 5}};
     assert_int_equal(check_message(&follower, &m), ERR_NONE);
     m.timeout_now.term = 0;
     refused(&m);

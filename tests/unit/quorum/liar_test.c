@@ -70,8 +70,8 @@ static void lie_about_entries(struct one_node *n, uint64_t *random,
     for (unsigned i = 0; i < a->n_entries; i++) {
         entries[i] = (struct raft_entry){
             .term = number(n, random, true),
-            .type = fixture_random(random) % 12 == 0 ? RAFT_CHANGE
-                                                     : RAFT_COMMAND,
+            .type =
+                fixture_random(random) % 12 == 0 ? RAFT_CHANGE : RAFT_COMMAND,
             .buf = {&command, sizeof(command)},
         };
         if (entries[i].type == RAFT_CHANGE) {
@@ -171,7 +171,7 @@ static void hear_lies(enum role role)
 
     one_open(n);
     assert_int_equal(n->err, ERR_NONE);
-    trace_level_set((enum trace_level)-1); /* it is told of each lie */
+    trace_level_set((enum trace_level) - 1); /* it is told of each lie */
     one_settle(n);
     for (unsigned round = 0; round < 300; round++) {
         bring_into(n, role);

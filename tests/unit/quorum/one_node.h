@@ -59,7 +59,7 @@ static inline struct one_node *one_of(struct quorum_machine *machine)
 }
 
 static inline void one_apply(struct quorum_machine *machine, uint64_t index,
-                      int32_t term, struct str command)
+                             int32_t term, struct str command)
 {
     struct one_node *n = one_of(machine);
     uint32_t number;
@@ -89,7 +89,7 @@ static inline void one_checkpoint_run(void *arg)
 }
 
 static inline void one_checkpoint(struct quorum_machine *machine,
-                           struct quorum_checkpoint *checkpoint)
+                                  struct quorum_checkpoint *checkpoint)
 {
     struct one_node *n = one_of(machine);
 
@@ -251,7 +251,7 @@ struct one_ask {
 };
 
 static inline void one_ask_done(struct quorum_proposal *proposal, enum err err,
-                         uint64_t index)
+                                uint64_t index)
 {
     struct one_ask *ask = container_of(proposal, struct one_ask, proposal);
 
@@ -278,7 +278,7 @@ static inline void one_read_run(void *arg)
 }
 
 static inline void one_propose(struct one_node *n, struct one_ask *ask,
-                        uint32_t number)
+                               uint32_t number)
 {
     *ask = (struct one_ask){.node = n, .number = number};
     ask->proposal.done = one_ask_done;

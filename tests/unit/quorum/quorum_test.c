@@ -217,8 +217,7 @@ static void a_disk_at_its_reserve_refuses_before_it_writes(void **state)
     struct one_ask ask;
 
     n->options.limits.disk_reserve_bytes = 1 << 20;
-    simdisk_limit(n->sim_disk,
-                  simdisk_used_bytes(n->sim_disk) + (1 << 20) - 1);
+    simdisk_limit(n->sim_disk, simdisk_used_bytes(n->sim_disk) + (1 << 20) - 1);
     one_close(n);
     one_open(n);
     one_settle(n);
@@ -351,8 +350,8 @@ static void checkpoints_are_taken_as_the_log_grows(void **state)
 
 /* The machine was put back by a backup: as long as the log has what it needs,
  * it is applied again. */
-static void a_machine_older_than_the_checkpoint_gets_what_the_log_has(
-    void **state)
+static void
+a_machine_older_than_the_checkpoint_gets_what_the_log_has(void **state)
 {
     struct one_node *n = opened(state);
 
@@ -417,6 +416,7 @@ static void a_machine_that_cannot_is_asked_again_later(void **state)
         done(n, i);
     }
     assert_int_equal(n->checkpoint_count, 2);
+    n->hold_checkpoint = false;
     n->checkpoint->done(n->checkpoint, ERR_NONE);
     one_settle(n);
 }
@@ -425,9 +425,8 @@ static void a_machine_that_cannot_is_asked_again_later(void **state)
 
 static void rot_entries(struct one_node *n, uint64_t position)
 {
-    assert_true(simdisk_rot(n->sim_disk,
-                            "/quorum/log/00000000000000000001.log", position,
-                            1));
+    assert_true(simdisk_rot(n->sim_disk, "/quorum/log/00000000000000000001.log",
+                            position, 1));
 }
 
 static void ends_damaged(struct one_node *n, const char *text)
@@ -505,8 +504,7 @@ static void a_lost_term_does_not_start(void **state)
 
     one_close(n);
     assert_int_equal(
-        disk_remove(simdisk_disk(n->sim_disk), "/quorum/term", &why),
-        ERR_NONE);
+        disk_remove(simdisk_disk(n->sim_disk), "/quorum/term", &why), ERR_NONE);
     n->applied = 0;
     ends_damaged(n, "term");
 }

@@ -64,8 +64,8 @@ static void a_checkpoint_comes_back(void **state)
 
     assert_int_equal(stable_load_checkpoint(disk, "/q", &arena, &out, &why),
                      ERR_NOT_FOUND);
-    assert_int_equal(
-        stable_keep_checkpoint(disk, "/q", &some_checkpoint, &why), ERR_NONE);
+    assert_int_equal(stable_keep_checkpoint(disk, "/q", &some_checkpoint, &why),
+                     ERR_NONE);
     simdisk_crash_losing_all(*state);
     assert_int_equal(stable_load_checkpoint(disk, "/q", &arena, &out, &why),
                      ERR_NONE);
@@ -89,8 +89,8 @@ static void every_flipped_bit_is_damage(void **state)
     struct why why;
 
     assert_int_equal(stable_keep_term(disk, "/q", &some_term, &why), ERR_NONE);
-    assert_int_equal(
-        stable_keep_checkpoint(disk, "/q", &some_checkpoint, &why), ERR_NONE);
+    assert_int_equal(stable_keep_checkpoint(disk, "/q", &some_checkpoint, &why),
+                     ERR_NONE);
     for (uint64_t at = 0; simdisk_rot(*state, "/q/term", at, 4); at++) {
         assert_int_equal(stable_load_term(disk, "/q", &term, &why),
                          ERR_DAMAGED);
@@ -106,7 +106,8 @@ static void every_flipped_bit_is_damage(void **state)
     arena_reset(&arena);
 }
 
-/* Whatever fails: an error is told, and the old file or the new one is there. */
+/* Whatever fails: an error is told, and the old file or the new one is there.
+ */
 static void change_with_a_fault(struct fault *fault, void *arg)
 {
     struct disk *disk = simdisk_disk(arg);

@@ -43,10 +43,8 @@ static const struct raft_message messages[] = {
                              .features = 1,
                              .capacity = 9}},
     {.type = RAFT_TIMEOUT_NOW,
-     .timeout_now = {.version = 1,
-                     .term = 8,
-                     .last_log_index = 4,
-                     .last_log_term = 2}},
+     .timeout_now =
+         {.version = 1, .term = 8, .last_log_index = 4, .last_log_term = 2}},
 };
 
 static struct str frame_of(const struct raft_message *m, struct arena *arena)
@@ -80,8 +78,8 @@ static void entries_come_back_byte_by_byte(void **state)
     struct raft_message read;
     const struct raft_append_entries *a = &read.append_entries;
 
-    assert_int_equal(frame.len, TRANSPORT_APPEND_BYTES +
-                                    2 * TRANSPORT_ENTRY_BYTES + 5);
+    assert_int_equal(frame.len,
+                     TRANSPORT_APPEND_BYTES + 2 * TRANSPORT_ENTRY_BYTES + 5);
     assert_int_equal(transport_decode(frame, &arena, &read), ERR_NONE);
     assert_int_equal(a->version, 1);
     assert_int_equal(a->term, 5);
@@ -176,8 +174,8 @@ static void a_frame_over_the_limit_is_not_made_and_not_read(void **state)
     large.buf.len++;
     assert_int_equal(transport_encode(&m, &arena, &frame), ERR_TOO_LARGE);
     assert_int_equal(
-        transport_decode(
-            str_sub(large.buf.base, TRANSPORT_FRAME_BYTES_MAX + 1), &arena, &m),
+        transport_decode(str_sub(large.buf.base, TRANSPORT_FRAME_BYTES_MAX + 1),
+                         &arena, &m),
         ERR_TOO_LARGE);
     mem_free(large.buf.base);
     arena_reset(&arena);

@@ -17,8 +17,8 @@ static struct raft_buffer encode(const uint64_t *ids, const int *roles,
         char address[32];
 
         snprintf(address, sizeof(address), "node%u:9093", i);
-        assert_int_equal(
-            raft_configuration_add(&c, ids[i], address, roles[i]), 0);
+        assert_int_equal(raft_configuration_add(&c, ids[i], address, roles[i]),
+                         0);
     }
     assert_int_equal(raft_configuration_encode(&c, &buffer), 0);
     raft_configuration_close(&c);
