@@ -7,7 +7,7 @@
 #include "base/mem.h"
 #include "cli/cli_private.h"
 #include "cli/member.h"
-#include "cli/offsets.h"
+#include "cli/place.h"
 #include "cli/print.h"
 #include "cli/receiver.h"
 #include <errno.h>
@@ -23,8 +23,8 @@ struct consume_job {
     const struct args *args;
     struct client *client;
     struct str topic;
-    struct offsets_place from;
-    struct offsets_place to;
+    struct place from;
+    struct place to;
     bool has_to;
     int64_t left;      /* records still wanted; -1: no limit */
     int64_t partition; /* -1: all */
@@ -136,11 +136,11 @@ static bool consume_take(void *arg, const struct receiver_record *in)
 /* Places to offsets, for the given partitions of the topic. */
 static enum err consume_places(struct consume_job *job,
                                const struct metadata_response_topic *topic,
-                               const struct offsets_place *place, int64_t *out,
+                               const struct place *place, int64_t *out,
                                struct arena *arena, struct why *why)
 {
     if (!place->is_offset) {
-        return offsets_find(job->client, topic, place->number, out, arena, why);
+        return place_find(job->client, topic, place->number, out, arena, why);
     }
     for (int32_t i = 0; i < topic->partitions_count; i++) {
         out[i] = place->number;
@@ -376,12 +376,12 @@ static bool consume_options(struct consume_job *job)
         !args_number(args, "partition", 0, INT32_MAX, -1, &job->partition)) {
         return false;
     }
-    if (offsets_parse(from == NULL ? "first" : from, now_ms, &job->from,
+    if (place_parse(from == NULL ? "first" : from, now_ms, &job->from,
                       &why)) {
         args_misused(args->command, "--from: %s", why.text);
         return false;
     }
-    if (to != NULL && offsets_parse(to, now_ms, &job->to, &why)) {
+    if (to != NULL && place_parse(to, now_ms, &job->to, &why)) {
         args_misused(args->command, "--to: %s", why.text);
         return false;
     }

@@ -1,7 +1,7 @@
 /* topic_verb.c - topic create, list, describe, delete. */
 #include "base/measure.h"
 #include "cli/cli_private.h"
-#include "cli/offsets.h"
+#include "cli/place.h"
 #include "cli/print.h"
 #include "wire/create_topics.h"
 #include "wire/delete_topics.h"
@@ -382,9 +382,9 @@ static enum err topic_verb_describe_one(const struct args *args,
           sizeof(*topic->partitions), topic_verb_compare_parts);
     first = arena_array(arena, (size_t)topic->partitions_count, sizeof(*first));
     end = arena_array(arena, (size_t)topic->partitions_count, sizeof(*end));
-    err = offsets_find(client, topic, OFFSETS_FIRST, first, arena, why);
+    err = place_find(client, topic, PLACE_FIRST, first, arena, why);
     if (!err) {
-        err = offsets_find(client, topic, OFFSETS_END, end, arena, why);
+        err = place_find(client, topic, PLACE_END, end, arena, why);
     }
     if (!err) {
         err = topic_verb_configs(client, name, arena, &set, why);

@@ -1,6 +1,6 @@
 /* Tables and JSON; places in a topic; the strategy "range". */
 #include "cli/assign.h"
-#include "cli/offsets.h"
+#include "cli/place.h"
 #include "cli/print.h"
 
 #include "lib/fixture.h"
@@ -107,10 +107,10 @@ static void utf8_is_told_from_what_only_looks_like_it(void **state)
 
 static int64_t place(const char *text_of_place, bool *is_offset)
 {
-    struct offsets_place found;
+    struct place found;
     struct why why = {{0}};
 
-    if (offsets_parse(text_of_place, 1000000000, &found, &why)) {
+    if (place_parse(text_of_place, 1000000000, &found, &why)) {
         return INT64_MIN;
     }
     *is_offset = found.is_offset;
@@ -123,9 +123,9 @@ static void a_place_is_an_offset_a_word_a_duration_or_a_time(void **state)
 
     assert_int_equal(place("12", &is_offset), 12);
     assert_true(is_offset);
-    assert_int_equal(place("first", &is_offset), OFFSETS_FIRST);
+    assert_int_equal(place("first", &is_offset), PLACE_FIRST);
     assert_false(is_offset);
-    assert_int_equal(place("end", &is_offset), OFFSETS_END);
+    assert_int_equal(place("end", &is_offset), PLACE_END);
     assert_int_equal(place("10s", &is_offset), 1000000000 - 10000);
     assert_int_equal(place("99d", &is_offset), 0);
     assert_int_equal(place("1970-01-02", &is_offset), 86400000);

@@ -1,24 +1,24 @@
-/* offsets.c - places in a topic, as people say them, to offsets. */
-#include "cli/offsets.h"
+/* place.c - places in a topic, as people say them, to offsets. */
+#include "cli/place.h"
 #include "base/measure.h"
 #include "wire/list_offsets.h"
 #include <time.h>
 
-enum err offsets_parse(const char *text, int64_t now_ms,
-                       struct offsets_place *out, struct why *why)
+enum err place_parse(const char *text, int64_t now_ms,
+                       struct place *out, struct why *why)
 {
     static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ",
                                         "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
                                         "%Y-%m-%d"};
     int64_t ago_ms;
 
-    *out = (struct offsets_place){.is_offset = false};
+    *out = (struct place){.is_offset = false};
     if (strcmp(text, "first") == 0) {
-        out->number = OFFSETS_FIRST;
+        out->number = PLACE_FIRST;
         return ERR_NONE;
     }
     if (strcmp(text, "end") == 0) {
-        out->number = OFFSETS_END;
+        out->number = PLACE_END;
         return ERR_NONE;
     }
     if (str_to_i64(str_of(text), &out->number) && out->number >= 0) {
@@ -45,7 +45,7 @@ enum err offsets_parse(const char *text, int64_t now_ms,
 }
 
 /* Puts the partitions that a node leads into a request; gives their number. */
-static int32_t offsets_request(const struct metadata_response_topic *topic,
+static int32_t place_request(const struct metadata_response_topic *topic,
                                int32_t node, int64_t timestamp_ms,
                                struct list_offsets_request_partition *parts)
 {
@@ -63,7 +63,7 @@ static int32_t offsets_request(const struct metadata_response_topic *topic,
 }
 
 /* One answer; its partitions may come in any order. */
-static enum err offsets_answer(const struct metadata_response_topic *topic,
+static enum err place_answer(const struct metadata_response_topic *topic,
                                const struct list_offsets_response *response,
                                int64_t *out, struct why *why)
 {
@@ -90,7 +90,7 @@ static enum err offsets_answer(const struct metadata_response_topic *topic,
 }
 
 /* Asks one leader for its partitions. */
-static enum err offsets_ask(struct client *client,
+static enum err place_ask(struct client *client,
                             const struct metadata_response_topic *topic,
                             int32_t node, int64_t timestamp_ms, int64_t *out,
                             struct arena *arena, struct why *why)
@@ -110,7 +110,7 @@ static enum err offsets_ask(struct client *client,
     asked.partitions = arena_array(arena, (size_t)topic->partitions_count,
                                    sizeof(*asked.partitions));
     asked.partitions_count =
-        offsets_request(topic, node, timestamp_ms, asked.partitions);
+        place_request(topic, node, timestamp_ms, asked.partitions);
     list_offsets_request_init(&request);
     request.replica_id = -1;
     request.topics = &asked;
@@ -123,10 +123,10 @@ static enum err offsets_ask(struct client *client,
     list_offsets_response_init(&response);
     list_offsets_response_decode(&x.reader, arena, x.version, &response);
     err = exchange_finish(&x, why);
-    return err ? err : offsets_answer(topic, &response, out, why);
+    return err ? err : place_answer(topic, &response, out, why);
 }
 
-enum err offsets_find(struct client *client,
+enum err place_find(struct client *client,
                       const struct metadata_response_topic *topic,
                       int64_t timestamp_ms, int64_t *out, struct arena *arena,
                       struct why *why)
@@ -145,18 +145,18 @@ enum err offsets_find(struct client *client,
             first = first && topic->partitions[j].leader_id != node;
         }
         if (first) {
-            err = offsets_ask(client, topic, node, timestamp_ms, out, arena,
+            err = place_ask(client, topic, node, timestamp_ms, out, arena,
                               why);
         }
     }
     for (int32_t i = 0; i < topic->partitions_count; i++) {
         late = late || out[i] < 0;
     }
-    if (!err && late && timestamp_ms != OFFSETS_END) {
+    if (!err && late && timestamp_ms != PLACE_END) {
         int64_t *end = arena_array(arena, (size_t)topic->partitions_count,
                                    sizeof(*end));
 
-        err = offsets_find(client, topic, OFFSETS_END, end, arena, why);
+        err = place_find(client, topic, PLACE_END, end, arena, why);
         for (int32_t i = 0; !err && i < topic->partitions_count; i++) {
             out[i] = out[i] < 0 ? end[i] : out[i];
         }
