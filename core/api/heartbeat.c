@@ -14,8 +14,7 @@ struct heartbeat {
 
 static void heartbeat_done(struct coordinator_ask *ask)
 {
-    struct heartbeat *h =
-        container_of(ask, struct heartbeat, heartbeat.ask);
+    struct heartbeat *h = container_of(ask, struct heartbeat, heartbeat.ask);
     struct heartbeat_response response;
 
     heartbeat_response_init(&response);
@@ -41,9 +40,9 @@ void handle_heartbeat(struct api_request *r)
                                  .arena = r->arena,
                                  .group_id = body.group_id,
                                  .done = heartbeat_done};
-    h->heartbeat.in = (struct group_caller){
-        .member_id = body.member_id,
-        .instance_id = body.group_instance_id,
-        .generation = body.generation_id};
+    h->heartbeat.in =
+        (struct group_caller){.member_id = body.member_id,
+                              .instance_id = body.group_instance_id,
+                              .generation = body.generation_id};
     coordinator_heartbeat(&h->heartbeat);
 }

@@ -36,9 +36,8 @@ static void offset_commit_done(struct coordinator_ask *ask)
                                       sizeof(*out->partitions));
         for (int32_t j = 0; j < topic->partitions_count; j++) {
             out->partitions[j].partition_index = topic->partitions[j].index;
-            out->partitions[j].error_code =
-                err_wire(ask->err != ERR_NONE ? ask->err
-                                              : topic->partitions[j].err);
+            out->partitions[j].error_code = err_wire(
+                ask->err != ERR_NONE ? ask->err : topic->partitions[j].err);
         }
     }
     offset_commit_response_encode(api_answer_begin(c->r, 256), c->r->version,
@@ -46,15 +45,16 @@ static void offset_commit_done(struct coordinator_ask *ask)
     api_answer_end(c->r);
 }
 
-static void offset_commit_fill_topic(const struct api_request *r,
-                                     const struct offset_commit_request_topic *in,
-                                     struct committed_topic *out)
+static void
+offset_commit_fill_topic(const struct api_request *r,
+                         const struct offset_commit_request_topic *in,
+                         struct committed_topic *out)
 {
-    *out = (struct committed_topic){
-        .by_id = r->version >= 10,
-        .name = in->name,
-        .id = in->topic_id,
-        .partitions_count = MAX(in->partitions_count, 0)};
+    *out = (struct committed_topic){.by_id = r->version >= 10,
+                                    .name = in->name,
+                                    .id = in->topic_id,
+                                    .partitions_count =
+                                        MAX(in->partitions_count, 0)};
     out->partitions = arena_array(r->arena, (size_t)out->partitions_count,
                                   sizeof(*out->partitions));
     for (int32_t i = 0; i < out->partitions_count; i++) {
@@ -83,10 +83,10 @@ void handle_offset_commit(struct api_request *r)
                                  .arena = r->arena,
                                  .group_id = body->group_id,
                                  .done = offset_commit_done};
-    commit->in = (struct group_caller){
-        .member_id = body->member_id,
-        .instance_id = body->group_instance_id,
-        .generation = body->generation_id_or_member_epoch};
+    commit->in = (struct group_caller){.member_id = body->member_id,
+                                       .instance_id = body->group_instance_id,
+                                       .generation =
+                                           body->generation_id_or_member_epoch};
     commit->tells_missing = r->version >= 9;
     commit->retention_ms = body->retention_time_ms;
     commit->topics_count = MAX(body->topics_count, 0);

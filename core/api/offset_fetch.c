@@ -4,8 +4,8 @@
  * id from 10 on; null topics are all that the group has committed. There are no
  * transactions, so whatever is committed is stable.
  *
- * Source: KIP-88 (all topics), KIP-447 (stable), KIP-709 (many groups), KIP-848;
- *         behaviours 4. */
+ * Source: KIP-88 (all topics), KIP-447 (stable), KIP-709 (many groups),
+ * KIP-848; behaviours 4. */
 #include "api/dispatch.h"
 #include "coord/committed.h"
 #include "wire/offset_fetch.h"
@@ -30,9 +30,8 @@ static void offset_fetch_answer_one(const struct api_request *r,
 
         out->name = topic->name;
         out->partitions_count = topic->partitions_count;
-        out->partitions =
-            arena_array(r->arena, (size_t)topic->partitions_count,
-                        sizeof(*out->partitions));
+        out->partitions = arena_array(r->arena, (size_t)topic->partitions_count,
+                                      sizeof(*out->partitions));
         for (int32_t j = 0; j < topic->partitions_count; j++) {
             const struct committed_partition *p = &topic->partitions[j];
 
@@ -65,9 +64,8 @@ offset_fetch_answer_group(const struct api_request *r,
         out->name = topic->name;
         out->topic_id = topic->id;
         out->partitions_count = topic->partitions_count;
-        out->partitions =
-            arena_array(r->arena, (size_t)topic->partitions_count,
-                        sizeof(*out->partitions));
+        out->partitions = arena_array(r->arena, (size_t)topic->partitions_count,
+                                      sizeof(*out->partitions));
         for (int32_t j = 0; j < topic->partitions_count; j++) {
             const struct committed_partition *p = &topic->partitions[j];
 
@@ -135,9 +133,8 @@ static void offset_fetch_fill_one(const struct api_request *r,
 
         group->topics[i] = (struct committed_topic){
             .name = in->name,
-            .partitions =
-                offset_fetch_partitions(r->arena, in->partition_indexes,
-                                        in->partition_indexes_count),
+            .partitions = offset_fetch_partitions(
+                r->arena, in->partition_indexes, in->partition_indexes_count),
             .partitions_count = MAX(in->partition_indexes_count, 0)};
     }
 }

@@ -14,7 +14,8 @@ static struct committed_commit *committed_commit_of(struct list *node)
                         struct committed_commit, ask);
 }
 
-static const struct state *committed_state(const struct coordinator *coordinator)
+static const struct state *
+committed_state(const struct coordinator *coordinator)
 {
     return controller_state(coordinator->options.controller);
 }
@@ -44,8 +45,7 @@ static void committed_land(struct committed *committed, struct list *landed)
 
         commit->ask.err = err;
         while (refusal < change->refusals_count &&
-               change->refusals[refusal].entry <
-                   entry + commit->places_count) {
+               change->refusals[refusal].entry < entry + commit->places_count) {
             const struct state_refusal *r = &change->refusals[refusal++];
 
             commit->places[r->entry - entry]->err = r->err;
@@ -162,8 +162,9 @@ static enum err committed_check_absent(const struct committed_commit *commit)
     }
     if (!has_offsets &&
         offsets_group_count(&state->offsets) >= coordinator->options.groups) {
-        trace(TRACE_WARN, "limits.groups (%u) is reached: group \"%.*s\" "
-                          "cannot commit",
+        trace(TRACE_WARN,
+              "limits.groups (%u) is reached: group \"%.*s\" "
+              "cannot commit",
               coordinator->options.groups, STR_ARG(commit->ask.group_id));
         return ERR_COORDINATOR_NOT_AVAILABLE;
     }
@@ -184,8 +185,7 @@ static enum err committed_check(const struct committed_commit *commit)
     if (hosted == NULL) {
         return committed_check_absent(commit);
     }
-    err = group_check_commit(hosted->group, &commit->in,
-                             hosted_now_ms(hosted));
+    err = group_check_commit(hosted->group, &commit->in, hosted_now_ms(hosted));
     hosted_perform(hosted, &none);
     return err;
 }
@@ -310,11 +310,10 @@ void committed_commit(struct committed_commit *commit)
 
 /* False: there is nothing, or nothing any more. */
 static bool committed_read(const struct offset *offset, int64_t now_ms,
-                           struct arena *arena,
-                           struct committed_partition *out)
+                           struct arena *arena, struct committed_partition *out)
 {
-    bool there = offset != NULL && (offset->expire_at_ms == -1 ||
-                                    now_ms < offset->expire_at_ms);
+    bool there = offset != NULL &&
+                 (offset->expire_at_ms == -1 || now_ms < offset->expire_at_ms);
 
     out->err = ERR_NONE;
     out->offset = there ? offset->offset : -1;
@@ -359,8 +358,8 @@ static void committed_fetch_topic(const struct offsets_topic *from,
         .by_id = true,
         .name = arena_str(arena, topic->name),
         .id = topic->id,
-        .partitions = arena_array(arena, (size_t)from->count,
-                                  sizeof(*out->partitions))};
+        .partitions =
+            arena_array(arena, (size_t)from->count, sizeof(*out->partitions))};
     for (int32_t i = 0; i < from->count; i++) {
         struct committed_partition *p = &out->partitions[out->partitions_count];
 

@@ -1,8 +1,8 @@
 /* committed.h - what groups have committed: writing it and reading it.
  *
  * Commits are group-committed: they join the open batch; one batch is a command
- * on its way to the disk at a time, and meanwhile the next one fills. Whatever a
- * turn of the loop brings goes together. An answer leaves when its command is
+ * on its way to the disk at a time, and meanwhile the next one fills. Whatever
+ * a turn of the loop brings goes together. An answer leaves when its command is
  * durable and applied, so a commit that was answered is read by whoever asks
  * next.
  *

@@ -212,8 +212,8 @@ void coordinator_join(struct coordinator_join *join)
 }
 
 /* Where a question of a member goes. Groups that have members are in memory. */
-static struct hosted *coordinator_find_members(const struct coordinator_ask *ask,
-                                               enum err *err)
+static struct hosted *
+coordinator_find_members(const struct coordinator_ask *ask, enum err *err)
 {
     struct hosted *hosted;
 
@@ -319,11 +319,11 @@ struct coordinator *coordinator_open(const struct coordinator_options *options)
 
     coordinator->options = *options;
     coordinator->env = loop_env(controller_loop(options->controller));
-    coordinator->limits = (struct group_limits){
-        .initial_delay_ms = options->initial_delay_ms,
-        .session_ms_min = options->session_ms_min,
-        .session_ms_max = options->session_ms_max,
-        .members = options->group_members};
+    coordinator->limits =
+        (struct group_limits){.initial_delay_ms = options->initial_delay_ms,
+                              .session_ms_min = options->session_ms_min,
+                              .session_ms_max = options->session_ms_max,
+                              .members = options->group_members};
     coordinator->timer.fire = coordinator_fire;
     coordinator->timer_due_ms = INT64_MAX;
     committed_init(&coordinator->committed, coordinator);

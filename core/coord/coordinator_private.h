@@ -33,9 +33,9 @@ struct hosted {
     struct coordinator *coordinator;
     struct group *group;
     struct heap_node deadline;
-    uint64_t bytes;  /* as counted in coordinator->bytes */
-    uint32_t saves;  /* commands under way */
-    bool unsaved;    /* the last save failed: memory knows more */
+    uint64_t bytes; /* as counted in coordinator->bytes */
+    uint32_t saves; /* commands under way */
+    bool unsaved;   /* the last save failed: memory knows more */
 };
 
 /* Who is answered for a token of group_core.h. The asker's own memory may be

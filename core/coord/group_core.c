@@ -103,9 +103,8 @@ struct group_answer *group_answer(struct group_effects *out, void *token,
     must(token != NULL);
     if (out->answers_count == out->answers_capacity) {
         out->answers_capacity = MAX(8, 2 * out->answers_capacity);
-        out->answers =
-            mem_realloc(out->answers,
-                        out->answers_capacity * sizeof(*out->answers));
+        out->answers = mem_realloc(out->answers, out->answers_capacity *
+                                                     sizeof(*out->answers));
     }
     answer = &out->answers[out->answers_count++];
     *answer = (struct group_answer){.token = token,
@@ -428,8 +427,8 @@ static enum err group_check_sync(const struct group *group,
                                  const struct group_sync *sync,
                                  struct group_member **member)
 {
-    enum err err = group_find_caller(group, sync->member_id,
-                                     sync->instance_id, member);
+    enum err err =
+        group_find_caller(group, sync->member_id, sync->instance_id, member);
 
     if (err != ERR_NONE) {
         return err;
@@ -643,8 +642,8 @@ static void group_rebalance_due(struct group *group, int64_t now_ms,
 void group_tick(struct group *group, int64_t now_ms, struct group_effects *out)
 {
     while (group_deadline_ms(group) <= now_ms) {
-        struct group_timer *timer = container_of(
-            heap_first(&group->timers), struct group_timer, node);
+        struct group_timer *timer =
+            container_of(heap_first(&group->timers), struct group_timer, node);
 
         if (timer->kind == GROUP_TIMER_REBALANCE) {
             group_rebalance_due(group, now_ms, out);

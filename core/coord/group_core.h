@@ -18,9 +18,9 @@
  * COMPLETING -> STABLE group_saved().
  *
  * Pure: an event in, effects out. The shell (coordinator.c) gives time and
- * random ids, sends the answers, stores what is to be stored and calls back when
- * the deadline has come. Each event carries a token; each token is answered
- * exactly once, now or in the effects of a later event.
+ * random ids, sends the answers, stores what is to be stored and calls back
+ * when the deadline has come. Each event carries a token; each token is
+ * answered exactly once, now or in the effects of a later event.
  *
  * Source: behaviours 2; KIP-62, KIP-134, KIP-345, KIP-394, KIP-429. */
 #ifndef COORD_GROUP_CORE_H
@@ -63,7 +63,7 @@ struct group_timer {
 };
 
 struct group_member {
-    struct str id; /* owned, as all texts here */
+    struct str id;          /* owned, as all texts here */
     struct str instance_id; /* null: not static */
     struct str client_id;
     struct str client_host;
@@ -97,12 +97,12 @@ struct group {
     struct map by_instance; /* static members */
     struct heap timers;
     struct group_timer rebalance;
-    bool initial;            /* PREPARING from EMPTY: the delay runs */
-    bool new_member_added;   /* since the delay was last extended */
-    int64_t delay_left_ms;   /* by which it can be extended in all */
-    bool saving;             /* the leader's assignment is being stored */
-    struct str replaced_id;  /* owned: of the static member replaced last */
-    uint64_t bytes;          /* of the members' texts */
+    bool initial;           /* PREPARING from EMPTY: the delay runs */
+    bool new_member_added;  /* since the delay was last extended */
+    int64_t delay_left_ms;  /* by which it can be extended in all */
+    bool saving;            /* the leader's assignment is being stored */
+    struct str replaced_id; /* owned: of the static member replaced last */
+    uint64_t bytes;         /* of the members' texts */
     const struct group_limits *limits; /* borrowed */
 };
 
@@ -155,8 +155,8 @@ struct group_join {
     int32_t protocols_count;
     int32_t session_timeout_ms;
     int32_t rebalance_timeout_ms;
-    bool id_required;   /* version 4 on */
-    bool can_skip;      /* version 9 on */
+    bool id_required; /* version 4 on */
+    bool can_skip;    /* version 9 on */
 };
 
 struct group_sync {
@@ -165,8 +165,8 @@ struct group_sync {
     struct str member_id;
     struct str instance_id;
     int32_t generation;
-    struct str protocol_type; /* null: not said */
-    struct str protocol;      /* null: not said */
+    struct str protocol_type;                 /* null: not said */
+    struct str protocol;                      /* null: not said */
     const struct group_protocol *assignments; /* name: the member's id */
     int32_t assignments_count;
 };
@@ -188,8 +188,8 @@ MUST_USE enum err group_heartbeat(struct group *group,
                                   int64_t now_ms);
 /* Takes one member out; the caller answers with what is returned. */
 MUST_USE enum err group_leave(struct group *group,
-                              const struct group_caller *caller,
-                              int64_t now_ms, struct group_effects *out);
+                              const struct group_caller *caller, int64_t now_ms,
+                              struct group_effects *out);
 /* Whether a commit of offsets is the caller's to make; counts as a sign of
  * life. Source: behaviours 4. */
 MUST_USE enum err group_check_commit(struct group *group,

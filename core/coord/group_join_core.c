@@ -51,7 +51,8 @@ static bool group_supports(const struct group *group,
 static bool group_is_full(const struct group *group,
                           const struct group_join *join)
 {
-    const struct group_member *member = map_find(&group->by_id, join->member_id);
+    const struct group_member *member =
+        map_find(&group->by_id, join->member_id);
     uint32_t waiting = 0;
 
     if (member == NULL && !str_is_null(join->instance_id)) {
@@ -133,8 +134,8 @@ static void group_add(struct group *group, struct str id,
 }
 
 /* What the static member, which has started anew under another id, is told
- * when nothing else changes. Who led leads on, but need not assign again; before
- * version 9 that cannot be said, so it hears that its old self leads.
+ * when nothing else changes. Who led leads on, but need not assign again;
+ * before version 9 that cannot be said, so it hears that its old self leads.
  * Source: KIP-345, KIP-814. */
 static void group_answer_replaced(struct group *group,
                                   struct group_member *member,

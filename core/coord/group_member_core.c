@@ -51,8 +51,7 @@ void group_member_set_protocols(struct group_member *member,
                                 const struct group_protocol *protocols,
                                 int32_t count)
 {
-    struct group_protocol *copies =
-        mem_zalloc((size_t)count * sizeof(*copies));
+    struct group_protocol *copies = mem_zalloc((size_t)count * sizeof(*copies));
 
     for (int32_t i = 0; i < count; i++) {
         group_text_set(&copies[i].name, protocols[i].name);

@@ -1,5 +1,5 @@
-/* group_private.h - what group_core.c, group_member_core.c and group_join_core.c
- * share. */
+/* group_private.h - what group_core.c, group_member_core.c and
+ * group_join_core.c share. */
 #ifndef COORD_GROUP_PRIVATE_H
 #define COORD_GROUP_PRIVATE_H
 

@@ -78,8 +78,7 @@ static void hosted_answer_join(const struct group *group,
         join->members[join->members_count++] = (struct coordinator_join_member){
             .member_id = arena_str(arena, member->id),
             .instance_id = arena_str(arena, member->instance_id),
-            .metadata =
-                arena_str(arena, group_member_metadata(group, member))};
+            .metadata = arena_str(arena, group_member_metadata(group, member))};
     }
 }
 
@@ -137,8 +136,7 @@ static void hosted_send(struct list *ready)
 
 static void hosted_saved(struct controller_change *change)
 {
-    struct hosted_save *save =
-        container_of(change, struct hosted_save, change);
+    struct hosted_save *save = container_of(change, struct hosted_save, change);
     struct coordinator *coordinator = save->coordinator;
     struct hosted *hosted = map_find(&coordinator->groups, save->group_id);
     enum err err = coordinator_change_err(change->err);
@@ -155,8 +153,8 @@ static void hosted_saved(struct controller_change *change)
     list_init(&held);
     list_move(&save->held, &held);
     if (save->wanted && !coordinator->stopping) {
-        group_saved(hosted->group, save->generation, err,
-                    hosted_now_ms(hosted), &effects);
+        group_saved(hosted->group, save->generation, err, hosted_now_ms(hosted),
+                    &effects);
     }
     if (err != ERR_NONE) {
         list_each(node, &held)

@@ -34,15 +34,14 @@ void stored_from_group(const struct group *group, struct arena *arena,
         .protocol_type = stored_text(arena, group->protocol_type),
         .protocol = arena_str(arena, group->protocol),
         .leader = STR_NULL,
-        .members = arena_array(arena, group->members_count,
-                               sizeof(*out->members))};
+        .members =
+            arena_array(arena, group->members_count, sizeof(*out->members))};
     if (group->leader != NULL) {
         out->leader = arena_str(arena, group->leader->id);
     }
     list_each(node, &group->members)
     {
-        stored_from_member(group,
-                           container_of(node, struct group_member, node),
+        stored_from_member(group, container_of(node, struct group_member, node),
                            arena, &out->members[count++]);
     }
     out->members_count = count;
