@@ -194,15 +194,61 @@ static void check_record(struct validation *v, int32_t index,
     }
 }
 
+/* Timestamp deltas of which no record needs a second look; none of them where
+ * the batch has no times of its own. */
+struct usual {
+    int64_t delta_min;
+    int64_t delta_max;
+};
+
+static struct usual usual_deltas(const struct validation *v)
+{
+    const struct validate_rules *rules = v->rules;
+    const struct batch_header *h = &v->out->header;
+    struct usual none = {.delta_min = 0, .delta_max = -1};
+    struct usual usual;
+    int64_t oldest;
+
+    if (rules->log_append_time ||
+        (h->attributes & BATCH_LOG_APPEND_TIME) != 0 || h->base_timestamp < 0 ||
+        __builtin_sub_overflow(rules->now_ms, rules->before_ms_max, &oldest) ||
+        __builtin_add_overflow(rules->now_ms, rules->after_ms_max,
+                               &usual.delta_max) ||
+        __builtin_sub_overflow(usual.delta_max, h->base_timestamp,
+                               &usual.delta_max)) {
+        return none;
+    }
+    usual.delta_min = MAX(oldest, 0) - h->base_timestamp;
+    return usual;
+}
+
+/* Most records are in order, have no codec, a time in range and a key where one
+ * is needed: for these nothing but the largest time is kept. */
 static enum err check_records(struct validation *v)
 {
+    const struct usual usual = usual_deltas(v);
+    const int64_t base_timestamp = v->out->header.base_timestamp;
+    const bool needs_keys = v->rules->needs_keys;
     struct record_iter iter;
     struct record record;
+    int64_t delta_seen = -1;
     int32_t index = 0;
 
     record_iter_init(&iter, &v->out->header, v->payload);
     while (record_iter_next(&iter, &record)) {
-        check_record(v, index, &record);
+        int64_t delta = record.timestamp_delta;
+
+        if (delta >= usual.delta_min && delta <= usual.delta_max &&
+            record.offset_delta == index && record.attributes == 0 &&
+            (record.key.ptr != NULL || !needs_keys)) {
+            if (delta != delta_seen) {
+                v->max_timestamp =
+                    MAX(v->max_timestamp, base_timestamp + delta);
+                delta_seen = delta;
+            }
+        } else {
+            check_record(v, index, &record);
+        }
         index++;
     }
     if (record_iter_finish(&iter) != ERR_NONE) {
