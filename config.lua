@@ -1,6 +1,6 @@
 -- config.lua: what `tidemark serve` reads when it is started in this folder.
 --
--- It is plain data with a little Lua. Everything here is the default already,
+-- It is plain data with a little Lua. All but the topic is the default already,
 -- or commented out: a broker needs no config at all. After a change:
 --
 --   tidemark config check     says what is wrong, without starting anything
@@ -52,6 +52,7 @@ auto_create = "loopback"
 -- Topics to create at start where they are absent. Nothing that exists is ever
 -- changed or deleted by this file.
 topics = {
+  users = { partitions = 4 }, -- the README's tutorial
   -- orders = { partitions = 6, config = { ["retention.ms"] = "30d" } },
 }
 
