@@ -218,11 +218,16 @@ static inline void one_close(struct one_node *n)
     }
 }
 
-/* The process is gone, and the power with it. What it had in memory is freed by
+/* The process is gone, and the power with it; seed 0: nothing is kept that was
+ * not synced. What it had in memory is freed by
  * closing it on a disk that refuses everything. */
 static inline void one_die(struct one_node *n, uint64_t seed)
 {
-    simdisk_crash(n->sim_disk, seed);
+    if (seed == 0) {
+        simdisk_crash_losing_all(n->sim_disk);
+    } else {
+        simdisk_crash(n->sim_disk, seed);
+    }
     fault_arm(&n->fault, 0);
     n->checkpoint = NULL;
     one_close(n);
