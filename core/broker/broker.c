@@ -378,6 +378,7 @@ static void broker_stop(struct server *server)
     }
     server->stopping = true;
     if (server->ready) {
+        coordinator_stop(server->coordinator);
         net_close(server->net, STOP_GRACE_MS, broker_net_closed, server);
     }
 }
