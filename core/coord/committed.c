@@ -51,6 +51,10 @@ static void committed_land(struct committed *committed, struct list *landed)
             commit->places[r->entry - entry]->err = r->err;
         }
         entry += commit->places_count;
+        if (err == ERR_NONE) {
+            expiry_note(&committed->coordinator->expiry,
+                        commit->command.expire_at_ms);
+        }
     }
     list_move(&committed->flying, landed);
 }
@@ -141,6 +145,24 @@ void committed_init(struct committed *committed,
     committed->soon.run = committed_take_off;
     list_init(&committed->open);
     list_init(&committed->flying);
+}
+
+static bool committed_names(const struct list *commits, struct str group_id)
+{
+    list_each(node, commits)
+    {
+        if (str_eq(container_of(node, struct coordinator_ask, node)->group_id,
+                   group_id)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool committed_awaits(const struct committed *committed, struct str group_id)
+{
+    return committed_names(&committed->open, group_id) ||
+           committed_names(&committed->flying, group_id);
 }
 
 /* Whether the group, which has no member in memory, may be committed for. */

@@ -86,4 +86,7 @@ struct committed {
 void committed_init(struct committed *committed,
                     struct coordinator *coordinator);
 
+/* Whether a commit of the group is on its way. */
+bool committed_awaits(const struct committed *committed, struct str group_id);
+
 #endif

@@ -103,6 +103,7 @@ struct hosted *coordinator_make(struct coordinator *coordinator,
     }
     if (map_count(&coordinator->groups) >= coordinator->options.groups ||
         groups_count(&state->groups) >= coordinator->options.groups) {
+        expiry_make_room(&coordinator->expiry);
         return NULL;
     }
     return hosted_open(coordinator, group_open(group_id, &coordinator->limits));
@@ -327,6 +328,7 @@ struct coordinator *coordinator_open(const struct coordinator_options *options)
     coordinator->timer.fire = coordinator_fire;
     coordinator->timer_due_ms = INT64_MAX;
     committed_init(&coordinator->committed, coordinator);
+    expiry_init(&coordinator->expiry, coordinator);
     while (groups_next(&state->groups, &at, &stored)) {
         if (stored->members_count > 0) {
             struct group_effects none = {0};
@@ -349,6 +351,7 @@ void coordinator_stop(struct coordinator *coordinator)
     }
     coordinator->stopping = true;
     env_timer_stop(coordinator->env, &coordinator->timer);
+    expiry_stop(&coordinator->expiry);
     while (map_next(&coordinator->groups, &at, &group_id, &found)) {
         struct hosted *hosted = found;
         struct group_effects effects = {0};

@@ -6,6 +6,7 @@
 #include "base/heap.h"
 #include "coord/committed.h"
 #include "coord/coordinator.h"
+#include "coord/expiry.h"
 
 enum {
     /* What all groups together may hold in members' texts. */
@@ -26,6 +27,7 @@ struct coordinator {
     void (*closed)(void *arg);
     void *closed_arg;
     struct committed committed;
+    struct expiry expiry;
 };
 
 /* A group in memory, and what the shell has to know of it. */
