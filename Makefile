@@ -144,6 +144,6 @@ lint: ## cppcheck and clang-tidy
 deps: ## install what the build needs (Debian; root or sudo)
 	@scripts/deps
 clean: ## remove what was built (not what deps fetched)
-	rm -rf $(filter-out build/deps,$(wildcard build/*))
+	rm -rf --one-file-system $(filter-out build/deps,$(wildcard build/*))
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' Makefile
