@@ -326,6 +326,27 @@ static void a_checkpoint_lets_the_log_go(void **state)
     assert_int_equal(n->lead_term, 4);
 }
 
+/* Barriers are no commands: the machine does not know of them. */
+static void a_checkpoint_may_end_with_a_barrier(void **state)
+{
+    struct one_node *n = *state;
+
+    n->options.limits.no_trailing = true;
+    n = opened(state);
+    done(n, 1);
+    for (int i = 0; i < 3; i++) {
+        one_close(n);
+        one_open(n);
+        assert_int_equal(n->err, ERR_NONE);
+        one_settle(n);
+        checkpoint(n);
+        assert_int_equal(quorum_applied(n->quorum), quorum_last(n->quorum));
+        assert_true(quorum_last(n->quorum) > n->applied);
+    }
+    done(n, 2);
+    assert_int_equal(n->apply_count, 2);
+}
+
 static void checkpoints_are_taken_as_the_log_grows(void **state)
 {
     struct one_node *n = *state;
@@ -674,6 +695,7 @@ int main(void)
         ONE(a_close_answers_what_is_open),
         ONE(a_proposal_may_be_made_again_from_its_done),
         ONE(a_checkpoint_lets_the_log_go),
+        ONE(a_checkpoint_may_end_with_a_barrier),
         ONE(checkpoints_are_taken_as_the_log_grows),
         ONE(a_machine_older_than_the_checkpoint_gets_what_the_log_has),
         ONE(a_checkpoint_under_way_is_waited_for_at_the_end),
