@@ -17,8 +17,8 @@ local LIMIT = {
 -- Calls that few places alone may make: files, or folders with "/".
 local RESERVED = {
     malloc = "base/mem.c", calloc = "base/mem.c", realloc = "base/mem.c",
-    free = "base/mem.c", printf = "cli/ broker/ main.c",
-    fprintf = "cli/ broker/ main.c base/trace.c base/must.c",
+    free = "base/mem.c", printf = "base/args.c cli/ broker/ main.c",
+    fprintf = "base/args.c cli/ broker/ main.c base/trace.c base/must.c",
     strcpy = "", strcat = "", sprintf = "", strtok = "", atoi = "",
     alloca = "", gets = "", system = "",
 }

@@ -75,8 +75,8 @@ static int args_match(const struct args_command *command, int argc, char **argv)
 }
 
 static const struct args_command *args_find(const struct args_group *groups,
-                                            size_t count, int argc,
-                                            char **argv, int *words)
+                                            size_t count, int argc, char **argv,
+                                            int *words)
 {
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < groups[i].count; j++) {
@@ -104,8 +104,8 @@ static int args_unknown(const struct args_group *groups, size_t count, int argc,
         for (size_t j = 0; j < groups[i].count; j++) {
             const char *name = groups[i].commands[j].name;
             size_t noun = strcspn(name, " ");
-            unsigned distance = str_distance(
-                str_of(argv[0]), str_sub(name, noun), best);
+            unsigned distance =
+                str_distance(str_of(argv[0]), str_sub(name, noun), best);
 
             if (distance < best || (noun == bytes && nearest == NULL &&
                                     memcmp(name, argv[0], noun) == 0)) {
@@ -161,8 +161,8 @@ static int args_take_option(struct args *args, int argc, char **argv, int *at)
     const struct args_command *command = args->command;
     const char *text = argv[*at] + 2;
     const char *equal = strchr(text, '=');
-    struct str name = equal == NULL ? str_of(text)
-                                    : str_sub(text, (size_t)(equal - text));
+    struct str name =
+        equal == NULL ? str_of(text) : str_sub(text, (size_t)(equal - text));
     const struct args_option *option = args_option_find(command, name);
     const char *value = equal == NULL ? NULL : equal + 1;
 
@@ -209,8 +209,7 @@ static int args_take_all(struct args *args, int argc, char **argv)
         }
     }
     if (args->operand_count < args->command->operands_min) {
-        return args_misused(args->command, "wants %s",
-                            args->command->operands);
+        return args_misused(args->command, "wants %s", args->command->operands);
     }
     return ARGS_DONE;
 }

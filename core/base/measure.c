@@ -10,10 +10,15 @@ struct measure_unit {
 
 /* From the largest to the smallest: that is how they are printed. */
 static const struct measure_unit measure_sizes[] = {
-    {"TiB", INT64_C(1) << 40}, {"GiB", 1 << 30}, {"MiB", 1 << 20},
-    {"KiB", 1 << 10},          {"TB", INT64_C(1000000000000)},
-    {"GB", 1000000000},        {"MB", 1000000},
-    {"KB", 1000},              {"B", 1},
+    {"TiB", INT64_C(1) << 40},
+    {"GiB", 1 << 30},
+    {"MiB", 1 << 20},
+    {"KiB", 1 << 10},
+    {"TB", INT64_C(1000000000000)},
+    {"GB", 1000000000},
+    {"MB", 1000000},
+    {"KB", 1000},
+    {"B", 1},
     {NULL, 0},
 };
 

@@ -1,7 +1,8 @@
 /* measure.h - sizes and durations as people write them: "256MiB", "7d".
  *
- * A whole number and a unit, blanks between them allowed, either case. Sizes: B,
- * KiB, MiB, GiB, TiB (1024), KB, MB, GB, TB (1000). Durations: ms, s, m, h, d. */
+ * A whole number and a unit, blanks between them allowed, either case. Sizes:
+ * B, KiB, MiB, GiB, TiB (1024), KB, MB, GB, TB (1000). Durations: ms, s, m, h,
+ * d. */
 #ifndef BASE_MEASURE_H
 #define BASE_MEASURE_H
 

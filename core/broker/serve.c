@@ -41,7 +41,7 @@ static const char *serve_config_path(const struct args *args)
 
 /* Reads the settings; says on stderr what is wrong with them. */
 static enum err serve_settings(const struct args *args, const char *outcome,
-                                  struct settings **out)
+                               struct settings **out)
 {
     const char *sets[ARGS_MAX];
     struct settings_input input = {
@@ -133,4 +133,5 @@ static const struct args_command serve_table[] = {
      .run = serve_list},
 };
 
-const struct args_group serve_commands = {serve_table, ARRAY_COUNT(serve_table)};
+const struct args_group serve_commands = {serve_table,
+                                          ARRAY_COUNT(serve_table)};

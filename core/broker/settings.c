@@ -7,10 +7,10 @@
  *     settings_listeners.c, settings_topics.c).
  *
  * Nothing stops at the first error: all of them are told at once. */
-#include "broker/settings_private.h"
+#include "broker/settings.h"
 #include "base/mem.h"
+#include "broker/settings_private.h"
 #include "script/evaluate.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 static const char *settings_getenv(const char *name)
@@ -61,10 +61,10 @@ static void settings_resolve_paths(struct settings_work *work)
         if (dir.len >= 2 && memcmp(dir.ptr, "./", 2) == 0) {
             dir = str_sub(dir.ptr + 2, dir.len - 2);
         }
-        out->node.data_dir = arena_printf(&out->arena, "%.*s/%.*s",
-                                          (int)(slash - file), file,
-                                          STR_ARG(dir))
-                                 .ptr;
+        out->node.data_dir =
+            arena_printf(&out->arena, "%.*s/%.*s", (int)(slash - file), file,
+                         STR_ARG(dir))
+                .ptr;
     }
 }
 
@@ -107,41 +107,37 @@ void settings_free(struct settings *settings)
     }
 }
 
-static void settings_describe_one(FILE *out, const char *prefix,
-                                  const struct setting *setting)
+/* The text so far, from mem_, with a line of the table behind it. */
+static char *settings_describe_one(char *text, const char *prefix,
+                                   const struct setting *setting)
 {
-    fprintf(out, "%s%s = %s\n    %s", prefix, setting->path,
-            setting->initial == NULL || setting->initial[0] == '\0'
-                ? "-"
-                : setting->initial,
-            setting->about);
-    if (setting->kafka != NULL) {
-        fprintf(out, " Kafka: %s.", setting->kafka);
-    }
-    if (setting->config != NULL) {
-        fprintf(out, " Kafka: %s.", setting->config);
-    }
-    fputc('\n', out);
+    const char *initial = setting->initial;
+    const char *kafka =
+        setting->kafka == NULL ? setting->config : setting->kafka;
+    char *longer = mem_printf(
+        "%s%s%s = %s\n    %s%s%s%s\n", text, prefix, setting->path,
+        initial == NULL || initial[0] == '\0' ? "-" : initial, setting->about,
+        kafka == NULL ? "" : " Kafka: ", kafka == NULL ? "" : kafka,
+        kafka == NULL ? "" : ".");
+
+    mem_free(text);
+    return longer;
 }
 
 char *settings_describe(void)
 {
-    char *text = NULL;
-    size_t bytes = 0;
-    char *copy;
-    FILE *out = open_memstream(&text, &bytes);
+    char *text = mem_dupz("");
 
     for (size_t i = 0; i < settings_scalar_count; i++) {
-        settings_describe_one(out, "", &settings_scalars[i]);
+        text = settings_describe_one(text, "", &settings_scalars[i]);
     }
     for (size_t i = 0; i < LISTENER_FIELDS; i++) {
-        settings_describe_one(out, "listeners.N.", &settings_of_listener[i]);
+        text = settings_describe_one(text, "listeners.N.",
+                                     &settings_of_listener[i]);
     }
     for (size_t i = 0; i < TOPIC_FIELDS; i++) {
-        settings_describe_one(out, "topics.NAME.", &settings_of_topic[i]);
+        text =
+            settings_describe_one(text, "topics.NAME.", &settings_of_topic[i]);
     }
-    fclose(out);
-    copy = mem_dup(text, bytes);
-    free(text);
-    return copy;
+    return text;
 }

@@ -74,13 +74,13 @@ struct settings {
     } defaults;
 
     struct {
-        uint64_t memory_bytes;        /* of requests in flight, all loops */
-        uint32_t connections;         /* at one time */
-        uint32_t connections_per_ip;  /* never counted on loopback */
-        uint32_t frame_bytes;         /* of one request */
-        int64_t idle_ms;              /* a connection without a request */
-        int64_t frame_ms;             /* for the rest of a begun frame */
-        uint32_t loops;               /* 0: by the number of processors */
+        uint64_t memory_bytes;       /* of requests in flight, all loops */
+        uint32_t connections;        /* at one time */
+        uint32_t connections_per_ip; /* never counted on loopback */
+        uint32_t frame_bytes;        /* of one request */
+        int64_t idle_ms;             /* a connection without a request */
+        int64_t frame_ms;            /* for the rest of a begun frame */
+        uint32_t loops;              /* 0: by the number of processors */
         uint32_t disk_threads;
         uint32_t fetch_sessions;
         uint32_t partitions_per_topic;
@@ -108,10 +108,10 @@ struct settings {
 
 /* Where the values come from. All borrowed until settings_load() returns. */
 struct settings_input {
-    const char *config_path;  /* NULL: no file */
-    const char *const *sets;  /* "path=value", in the order given */
+    const char *config_path; /* NULL: no file */
+    const char *const *sets; /* "path=value", in the order given */
     size_t set_count;
-    uint64_t machine_bytes;   /* what "25%" is a part of */
+    uint64_t machine_bytes;               /* what "25%" is a part of */
     const char *(*env)(const char *name); /* NULL: getenv() */
 };
 

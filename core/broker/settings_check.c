@@ -15,11 +15,20 @@ static void settings_put(const struct setting *setting, void *base,
     void *field = (char *)base + setting->offset;
 
     switch (setting->bytes) {
-    case 1: *(uint8_t *)field = (uint8_t)number; break;
-    case 2: *(uint16_t *)field = (uint16_t)number; break;
-    case 4: *(uint32_t *)field = (uint32_t)number; break;
-    case 8: *(uint64_t *)field = (uint64_t)number; break;
-    default: unreachable();
+    case 1:
+        *(uint8_t *)field = (uint8_t)number;
+        break;
+    case 2:
+        *(uint16_t *)field = (uint16_t)number;
+        break;
+    case 4:
+        *(uint32_t *)field = (uint32_t)number;
+        break;
+    case 8:
+        *(uint64_t *)field = (uint64_t)number;
+        break;
+    default:
+        unreachable();
     }
 }
 
@@ -34,7 +43,8 @@ static bool settings_ends_with(const char *text, const char *end)
 /* Whether a bare number may stand for a duration: under a name of Kafka's. */
 static bool settings_says_ms(const char *path)
 {
-    return settings_ends_with(path, ".ms") || settings_ends_with(path, ".ms\"]");
+    return settings_ends_with(path, ".ms") ||
+           settings_ends_with(path, ".ms\"]");
 }
 
 /* The number that a value is, by the setting's type. */
@@ -76,8 +86,7 @@ static bool settings_number(struct settings_work *work,
 /* The odd top end of a 32-bit number reads better rounded. */
 static const char *settings_size_text(struct arena *arena, int64_t bytes)
 {
-    return measure_size_text(arena,
-                             bytes == INT32_MAX ? bytes + 1 : bytes);
+    return measure_size_text(arena, bytes == INT32_MAX ? bytes + 1 : bytes);
 }
 
 /* "from 1 to 64", or "of at least 1" where there is no upper end to speak
@@ -129,8 +138,7 @@ static const char *settings_expected(struct arena *arena,
                             range)
             .ptr;
     case SETTING_DURATION:
-        return arena_printf(arena, "a duration such as \"30s\", %s", range)
-            .ptr;
+        return arena_printf(arena, "a duration such as \"30s\", %s", range).ptr;
     default:
         return arena_printf(arena, "an integer %s", range).ptr;
     }
@@ -177,8 +185,8 @@ static bool settings_store_text(struct settings_work *work,
     text = value->text;
     if (text.len < (size_t)setting->min || text.len > (size_t)setting->max) {
         settings_wrong(work, given,
-                       arena_printf(arena, "text of %" PRId64 " to %" PRId64
-                                           " bytes",
+                       arena_printf(arena,
+                                    "text of %" PRId64 " to %" PRId64 " bytes",
                                     setting->min, setting->max)
                            .ptr);
         return false;
@@ -205,15 +213,15 @@ static bool settings_store_word(struct settings_work *work,
         text = str_of(flags[value->flag]);
     }
     for (int64_t i = 0; words[i] != NULL; i++) {
-        bool bare = strcmp(words[i], "true") == 0 ||
-                    strcmp(words[i], "false") == 0;
+        bool bare =
+            strcmp(words[i], "true") == 0 || strcmp(words[i], "false") == 0;
 
         if (str_eq(text, str_of(words[i]))) {
             settings_put(setting, base, i);
             return true;
         }
-        expected = arena_printf(arena, bare ? "%s%s%s" : "%s%s\"%s\"",
-                                expected, i == 0 ? "" : " or ", words[i])
+        expected = arena_printf(arena, bare ? "%s%s%s" : "%s%s\"%s\"", expected,
+                                i == 0 ? "" : " or ", words[i])
                        .ptr;
     }
     settings_wrong(work, given, expected);
@@ -241,8 +249,7 @@ static bool settings_parse(struct settings_work *work,
 static void settings_store_initial(struct settings_work *work,
                                    const struct setting *setting, void *base)
 {
-    struct value value = {.kind = VALUE_TEXT,
-                          .text = str_of(setting->initial)};
+    struct value value = {.kind = VALUE_TEXT, .text = str_of(setting->initial)};
     struct setting_given given = {&value, setting->path, SETTING_NOT_GIVEN};
     struct setting open = *setting;
 
@@ -371,8 +378,8 @@ static bool settings_store_config(struct settings_work *work,
         return false;
     }
     if (topic_config_set(NULL, str_of(config->name), str_of(text), &why)) {
-        complaint_add(&work->complaints, given->value->place, given->path,
-                      "%s", why.text);
+        complaint_add(&work->complaints, given->value->place, given->path, "%s",
+                      why.text);
         return false;
     }
     out->name = arena_str(arena, str_of(config->name)).ptr;
@@ -465,9 +472,9 @@ void settings_check(struct settings_work *work)
         complaint_add(&work->complaints, place, "coordinator",
                       "session_min (%s) is longer than session_max (%s)",
                       measure_duration_text(work->complaints.arena,
-                                             out->coordinator.session_ms_min),
+                                            out->coordinator.session_ms_min),
                       measure_duration_text(work->complaints.arena,
-                                             out->coordinator.session_ms_max));
+                                            out->coordinator.session_ms_max));
     }
     settings_check_replication(work);
     settings_check_defaults(work);

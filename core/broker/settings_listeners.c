@@ -113,8 +113,8 @@ static void listener_check_name(struct settings_work *work, size_t index)
         if (work->listeners[i].name != NULL &&
             strcmp(work->listeners[i].name, given->name) == 0) {
             complaint_add(&work->complaints, field->value->place, field->path,
-                          "listeners %zu and %zu are both called \"%s\"",
-                          i + 1, index + 1, given->name);
+                          "listeners %zu and %zu are both called \"%s\"", i + 1,
+                          index + 1, given->name);
         }
     }
 }
@@ -133,10 +133,9 @@ static void listener_check(struct settings_work *work, size_t index,
         }
     }
     if (given->fields[LISTENER_BIND].source == SETTING_NOT_GIVEN) {
-        complaint_add_missing(&work->complaints, given->place,
-                              listener_path(work, index, "bind"),
-                              "is missing; it could be \"127.0.0.1:%d\"",
-                              LISTENER_PORT_DEFAULT);
+        complaint_add_missing(
+            &work->complaints, given->place, listener_path(work, index, "bind"),
+            "is missing; it could be \"127.0.0.1:%d\"", LISTENER_PORT_DEFAULT);
         return;
     }
     if (!settings_store(work, &settings_of_listener[LISTENER_BIND],
@@ -178,8 +177,8 @@ static void listener_defaults(struct settings *out)
     static const char *const hosts[] = {"127.0.0.1", "::1"};
 
     out->listener_count = ARRAY_COUNT(hosts);
-    out->listeners = arena_array(&out->arena, out->listener_count,
-                                 sizeof(*out->listeners));
+    out->listeners =
+        arena_array(&out->arena, out->listener_count, sizeof(*out->listeners));
     for (size_t i = 0; i < ARRAY_COUNT(hosts); i++) {
         out->listeners[i] = (struct settings_listener){
             .name = settings_of_listener[LISTENER_NAME].initial,
@@ -200,8 +199,8 @@ void settings_check_listeners(struct settings_work *work)
         return;
     }
     out->listener_count = work->listener_count;
-    out->listeners = arena_array(&out->arena, out->listener_count,
-                                 sizeof(*out->listeners));
+    out->listeners =
+        arena_array(&out->arena, out->listener_count, sizeof(*out->listeners));
     for (size_t i = 0; i < out->listener_count; i++) {
         listener_check(work, i, &out->listeners[i]);
     }

@@ -24,17 +24,17 @@ enum setting_type {
 
 /* A line of the table. */
 struct setting {
-    const char *path;      /* "limits.memory"; in a listener or topic: "bind" */
+    const char *path; /* "limits.memory"; in a listener or topic: "bind" */
     enum setting_type type;
-    const char *initial;   /* as in config.lua; NULL: must be given */
+    const char *initial; /* as in config.lua; NULL: must be given */
     int64_t min;
     int64_t max;
-    size_t offset;         /* of the field in its struct ... */
-    size_t bytes;          /* ... and its size */
+    size_t offset;            /* of the field in its struct ... */
+    size_t bytes;             /* ... and its size */
     const char *const *words; /* of SETTING_WORD; ends with NULL */
-    const char *kafka;     /* Kafka's name for it; NULL: none */
-    const char *config;    /* of SETTING_CONFIG */
-    const char *about;     /* one sentence */
+    const char *kafka;        /* Kafka's name for it; NULL: none */
+    const char *config;       /* of SETTING_CONFIG */
+    const char *about;        /* one sentence */
 };
 
 /* Another name of Kafka's for a setting or "defaults.config.*", whose numbers

@@ -79,9 +79,8 @@ static const char *take_elsewhere(struct str key)
     return NULL;
 }
 
-static void take_unknown(struct settings_work *work,
-                         const struct taken *taken, const char *parent,
-                         struct str key)
+static void take_unknown(struct settings_work *work, const struct taken *taken,
+                         const char *parent, struct str key)
 {
     const char *nearest =
         parent[0] == '\0'
@@ -93,11 +92,10 @@ static void take_unknown(struct settings_work *work,
         nearest = take_elsewhere(key);
     }
     if (nearest != NULL) {
-        complaint_add(&work->complaints, taken->value->place,
-                      take_null_if_empty(parent),
-                      "unknown %s \"%.*s\"; did you mean \"%s\"?",
-                      parent[0] == '\0' ? "setting" : "key", STR_ARG(key),
-                      nearest);
+        complaint_add(
+            &work->complaints, taken->value->place, take_null_if_empty(parent),
+            "unknown %s \"%.*s\"; did you mean \"%s\"?",
+            parent[0] == '\0' ? "setting" : "key", STR_ARG(key), nearest);
         return;
     }
     if (parent[0] == '\0') {
@@ -109,8 +107,8 @@ static void take_unknown(struct settings_work *work,
 }
 
 /* Whether it is one of those; then it has been said. */
-static bool take_is_later(struct settings_work *work,
-                          const struct taken *taken, const char *path)
+static bool take_is_later(struct settings_work *work, const struct taken *taken,
+                          const char *path)
 {
     if (!settings_is_later(path)) {
         return false;
@@ -210,7 +208,8 @@ static void take_alias(struct settings_work *work,
         }
     }
     renamed.value = scaled;
-    if (path.len > prefix.len && memcmp(path.ptr, prefix.ptr, prefix.len) == 0) {
+    if (path.len > prefix.len &&
+        memcmp(path.ptr, prefix.ptr, prefix.len) == 0) {
         take_default_config(
             work, str_sub(path.ptr + prefix.len, path.len - prefix.len),
             &renamed);
@@ -382,8 +381,8 @@ static void take_unknown_field(struct settings_work *work,
                   STR_ARG(key), nearest == NULL ? "" : nearest);
 }
 
-static void take_listener(struct settings_work *work,
-                          const struct value *table, size_t index)
+static void take_listener(struct settings_work *work, const struct value *table,
+                          size_t index)
 {
     struct listener_given *listener = &work->listeners[index];
     const char *parent =
@@ -545,10 +544,10 @@ static bool take_set_listener(struct settings_work *work, struct str path,
         !str_to_i64(str_sub(path.ptr, (size_t)(dot - path.ptr)), &number) ||
         number < 1 || number > SETTINGS_LISTENERS_MAX ||
         (size_t)number > work->listener_count + 1) {
-        complaint_add(&work->complaints, taken->value->place, taken->path,
-                      "expected listeners.N.bind, with N from 1 to %zu",
-                      MIN(work->listener_count + 1,
-                          (size_t)SETTINGS_LISTENERS_MAX));
+        complaint_add(
+            &work->complaints, taken->value->place, taken->path,
+            "expected listeners.N.bind, with N from 1 to %zu",
+            MIN(work->listener_count + 1, (size_t)SETTINGS_LISTENERS_MAX));
         return true;
     }
     key = str_sub(dot + 1, path.len - (size_t)(dot - path.ptr) - 1);
@@ -585,23 +584,22 @@ static bool take_set_topic(struct settings_work *work, struct str path,
     for (size_t i = 0; i < TOPIC_FIELDS; i++) {
         struct str key = str_of(settings_of_topic[i].path);
 
-        if (path.len > key.len + 1 &&
-            path.ptr[path.len - key.len - 1] == '.' &&
+        if (path.len > key.len + 1 && path.ptr[path.len - key.len - 1] == '.' &&
             memcmp(path.ptr + path.len - key.len, key.ptr, key.len) == 0) {
             struct str name = str_sub(path.ptr, path.len - key.len - 1);
 
-            take_give(work,
-                      &take_topic_slot(work, name, taken->value->place)
-                           ->fields[i],
-                      taken);
+            take_give(
+                work,
+                &take_topic_slot(work, name, taken->value->place)->fields[i],
+                taken);
             return true;
         }
     }
     config = memmem(path.ptr, path.len, infix.ptr, infix.len);
     if (config != NULL && config > path.ptr) {
         struct str name = str_sub(path.ptr, (size_t)(config - path.ptr));
-        struct str key = str_sub(config + infix.len,
-                                 path.len - name.len - infix.len);
+        struct str key =
+            str_sub(config + infix.len, path.len - name.len - infix.len);
 
         take_config(work,
                     &take_topic_slot(work, name, taken->value->place)->configs,

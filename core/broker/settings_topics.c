@@ -60,8 +60,9 @@ void settings_check_topics(struct settings_work *work)
 {
     struct settings *out = work->out;
 
-    struct topic_given **given = arena_array(
-        work->complaints.arena, work->topic_count, sizeof(struct topic_given *));
+    struct topic_given **given =
+        arena_array(work->complaints.arena, work->topic_count,
+                    sizeof(struct topic_given *));
     size_t at = work->topic_count;
 
     out->topics =

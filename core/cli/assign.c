@@ -119,8 +119,8 @@ static void assign_topic(struct assign_state **sorted, int32_t count,
             continue;
         }
         given->assigned_partitions_count++;
-        out->partitions = arena_array(arena, (size_t)out->partitions_count,
-                                      sizeof(int32_t));
+        out->partitions =
+            arena_array(arena, (size_t)out->partitions_count, sizeof(int32_t));
         for (int32_t p = 0; p < out->partitions_count; p++) {
             out->partitions[p] = first + p;
         }
@@ -149,6 +149,7 @@ enum err assign_range(struct client *client,
     struct assign_state **sorted =
         arena_array(arena, (size_t)count, sizeof(struct assign_state *));
     struct metadata_response metadata;
+    struct client_topics wanted;
     struct str *topics;
     int32_t topic_count;
     enum err err = ERR_NONE;
@@ -162,8 +163,8 @@ enum err assign_range(struct client *client,
         return err;
     }
     topics = assign_topics(states, count, arena, &topic_count);
-    err = client_metadata(client, topics, topic_count, false, arena, &metadata,
-                          why);
+    wanted = (struct client_topics){.names = topics, .count = topic_count};
+    err = client_metadata(client, &wanted, arena, &metadata, why);
     if (err) {
         return err;
     }
@@ -171,9 +172,9 @@ enum err assign_range(struct client *client,
     for (int32_t i = 0; i < count; i++) {
         consumer_protocol_assignment_init(&states[i].assignment);
         states[i].assignment.user_data = STR_NULL;
-        states[i].assignment.assigned_partitions = arena_array(
-            arena, (size_t)MAX(metadata.topics_count, 1),
-            sizeof(*states[i].assignment.assigned_partitions));
+        states[i].assignment.assigned_partitions =
+            arena_array(arena, (size_t)MAX(metadata.topics_count, 1),
+                        sizeof(*states[i].assignment.assigned_partitions));
     }
     for (int32_t t = 0; t < metadata.topics_count; t++) {
         assign_topic(sorted, count, &metadata.topics[t], arena);

@@ -93,13 +93,15 @@ enum err cli_topic(struct client *client, struct str name, bool create,
                    struct arena *arena, struct metadata_response_topic **topic,
                    struct why *why)
 {
+    struct client_topics wanted = {
+        .names = &name, .count = 1, .create = create};
     int64_t deadline_ms = client_now_ms() + 10000;
     enum err err;
 
     for (;;) {
         struct metadata_response response;
 
-        err = client_metadata(client, &name, 1, create, arena, &response, why);
+        err = client_metadata(client, &wanted, arena, &response, why);
         if (err) {
             return err;
         }

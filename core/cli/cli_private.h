@@ -31,6 +31,7 @@ MUST_USE enum err cli_topic(struct client *client, struct str name, bool create,
                             struct metadata_response_topic **topic,
                             struct why *why);
 
+/* The verbs, as struct args_command wants them. */
 int topic_verb_create(const struct args *args);
 int topic_verb_list(const struct args *args);
 int topic_verb_describe(const struct args *args);

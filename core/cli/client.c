@@ -1,83 +1,49 @@
-/* client.c - a small blocking Kafka client: requests over connections.
- *
- * Happy path: exchange_open() finds or makes the connection of a node (a new
- * one asks ApiVersions first) and writes the request's header; the caller
- * writes the request; exchange_run() sends the frame and reads the answer's.
- *
- * A connection that fails in any way is closed: what was sent may or may not
- * have arrived, so nothing is sent twice by itself. Sockets are plain and
- * blocking with poll() before each step, so that deadlines and Ctrl-C are
- * obeyed. */
+/* client.c - a small blocking Kafka client: the brokers of a cluster. */
 #include "cli/client.h"
 #include "base/mem.h"
-#include "base/must.h"
-#include "cli/dial.h"
-#include "wire/api_versions.h"
-#include "wire/envelope.h"
 #include "wire/find_coordinator.h"
-#include <errno.h>
 #include <inttypes.h>
 #include <poll.h>
-#include <time.h>
-#include <unistd.h>
 
-enum { CLIENT_APIS_MAX = 128 };
-
-struct client_range {
-    int16_t min;
-    int16_t max; /* min > max: not there */
-};
-
-/* A broker and the connection to it. */
-struct connection {
-    int32_t node; /* CLIENT_ANY: one of --server */
-    char *host;
-    uint16_t port;
-    char *address; /* "host:port" */
-    int fd;        /* -1: closed */
-    struct client_range apis[CLIENT_APIS_MAX];
-    struct connection *next;
+/* A broker, or a place where one is said to be. */
+struct client_node {
+    int32_t id; /* CLIENT_ANY: one of --server; INT32_MIN: has moved */
+    struct connection connection;
+    struct client_node *next;
 };
 
 struct client {
-    struct connection *connections; /* --server's first, in their order */
-    int32_t correlation_id;
+    struct client_node *nodes; /* --server's first, in their order */
     const volatile bool *stop;
 };
 
-static enum err client_add(struct client *client, int32_t node, struct str host,
-                           uint16_t port)
+static void client_add(struct client *client, int32_t id, struct str host,
+                       uint16_t port)
 {
-    struct connection **last = &client->connections;
-    struct connection *connection = MEM_NEW(struct connection);
-    bool colon = memchr(host.ptr, ':', host.len) != NULL;
+    struct client_node **last = &client->nodes;
+    struct client_node *node = MEM_NEW(struct client_node);
 
     while (*last != NULL) {
         last = &(*last)->next;
     }
-    connection->node = node;
-    connection->host = str_dup(host);
-    connection->port = port;
-    connection->address = mem_printf(colon ? "[%.*s]:%u" : "%.*s:%u",
-                                     STR_ARG(host), port);
-    connection->fd = -1;
-    *last = connection;
-    return ERR_NONE;
+    node->id = id;
+    connection_init(&node->connection, host, port);
+    node->connection.stop = client->stop;
+    *last = node;
 }
 
 /* One HOST:PORT of --server. */
 static enum err client_add_server(struct client *client, struct str text,
                                   struct why *why)
 {
-    struct str host = text;
+    const char *end = text.ptr + text.len;
     const char *colon = memrchr(text.ptr, ':', text.len);
+    struct str host = text;
     int64_t port = 9092;
 
-    if (colon != NULL && memchr(colon, ']', text.len -
-                                                (size_t)(colon - text.ptr)) ==
-                             NULL) {
+    if (colon != NULL && memchr(colon, ']', (size_t)(end - colon)) == NULL) {
         host.len = (size_t)(colon - text.ptr);
-        if (!str_to_i64(str_sub(colon + 1, text.len - host.len - 1), &port)) {
+        if (!str_to_i64(str_sub(colon + 1, (size_t)(end - colon) - 1), &port)) {
             port = 0;
         }
     }
@@ -89,7 +55,8 @@ static enum err client_add_server(struct client *client, struct str text,
                        "\"%.*s\" is no HOST:PORT, such as 127.0.0.1:9092",
                        STR_ARG(text));
     }
-    return client_add(client, CLIENT_ANY, host, (uint16_t)port);
+    client_add(client, CLIENT_ANY, host, (uint16_t)port);
+    return ERR_NONE;
 }
 
 enum err client_open(const char *servers, struct client **out, struct why *why)
@@ -103,7 +70,7 @@ enum err client_open(const char *servers, struct client **out, struct why *why)
         err = client_add_server(client, str_sub(servers, bytes), why);
         servers += bytes + strspn(servers + bytes, ",");
     }
-    if (!err && client->connections == NULL) {
+    if (!err && client->nodes == NULL) {
         err = why_set(why, ERR_INVALID, "no server was named");
     }
     if (err) {
@@ -114,27 +81,17 @@ enum err client_open(const char *servers, struct client **out, struct why *why)
     return err;
 }
 
-static void connection_close(struct connection *connection)
-{
-    if (connection->fd >= 0) {
-        close(connection->fd);
-        connection->fd = -1;
-    }
-}
-
 void client_close(struct client *client)
 {
     if (client == NULL) {
         return;
     }
-    while (client->connections != NULL) {
-        struct connection *connection = client->connections;
+    while (client->nodes != NULL) {
+        struct client_node *node = client->nodes;
 
-        client->connections = connection->next;
-        connection_close(connection);
-        mem_free(connection->host);
-        mem_free(connection->address);
-        mem_free(connection);
+        client->nodes = node->next;
+        connection_fini(&node->connection);
+        mem_free(node);
     }
     mem_free(client);
 }
@@ -142,24 +99,19 @@ void client_close(struct client *client)
 void client_set_stop(struct client *client, const volatile bool *stop)
 {
     client->stop = stop;
-}
-
-static bool client_is_stopped(const struct client *client)
-{
-    return client->stop != NULL && *client->stop;
+    for (struct client_node *n = client->nodes; n != NULL; n = n->next) {
+        n->connection.stop = stop;
+    }
 }
 
 int64_t client_now_ms(void)
 {
-    struct timespec now;
-
-    must(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
-    return now.tv_sec * INT64_C(1000) + now.tv_nsec / 1000000;
+    return connection_now_ms();
 }
 
 void client_sleep(const struct client *client, int ms)
 {
-    if (!client_is_stopped(client)) {
+    if (client->stop == NULL || !*client->stop) {
         poll(NULL, 0, ms); /* a signal ends it early, as it should */
     }
 }
@@ -174,267 +126,20 @@ enum err client_error(int16_t code)
     return (enum err)code;
 }
 
-/* Waits until the socket is ready for events.
- * Errors: ERR_TIMEOUT, ERR_CANCELLED. */
-static enum err connection_wait(const struct client *client,
-                                const struct connection *connection,
-                                short events, int64_t deadline_ms,
-                                struct why *why)
-{
-    for (;;) {
-        struct pollfd poller = {.fd = connection->fd, .events = events};
-        int64_t left_ms = deadline_ms - client_now_ms();
-        int count;
-
-        if (client_is_stopped(client)) {
-            return why_set(why, ERR_CANCELLED, "interrupted");
-        }
-        if (left_ms <= 0) {
-            return why_set(why, ERR_TIMEOUT, "%s does not answer in time",
-                           connection->address);
-        }
-        /* A signal may come between the look at stop and poll(): look again
-         * twice a second. */
-        count = poll(&poller, 1, (int)MIN(left_ms, 500));
-        if (count > 0) {
-            return ERR_NONE;
-        }
-        must(count == 0 || errno == EINTR);
-    }
-}
-
-static enum err connection_lost(struct connection *connection, struct why *why)
-{
-    return why_set(why, ERR_CLOSED, "%s closed the connection",
-                   connection->address);
-}
-
-static enum err connection_write(const struct client *client,
-                                 struct connection *connection, struct str out,
-                                 int64_t deadline_ms, struct why *why)
-{
-    while (out.len > 0) {
-        ssize_t count = dial_write(connection->fd, out.ptr, out.len);
-
-        if (count > 0) {
-            out = str_sub(out.ptr + count, out.len - (size_t)count);
-        } else if (count < 0 && errno == EAGAIN) {
-            enum err err = connection_wait(client, connection, POLLOUT,
-                                           deadline_ms, why);
-
-            if (err) {
-                return err;
-            }
-        } else if (count < 0 && errno != EINTR) {
-            return connection_lost(connection, why);
-        }
-    }
-    return ERR_NONE;
-}
-
-static enum err connection_read(const struct client *client,
-                                struct connection *connection, void *into,
-                                size_t bytes, int64_t deadline_ms,
-                                struct why *why)
-{
-    uint8_t *at = into;
-
-    while (bytes > 0) {
-        ssize_t count = read(connection->fd, at, bytes);
-
-        if (count > 0) {
-            at += count;
-            bytes -= (size_t)count;
-        } else if (count < 0 && errno == EAGAIN) {
-            enum err err =
-                connection_wait(client, connection, POLLIN, deadline_ms, why);
-
-            if (err) {
-                return err;
-            }
-        } else if (count == 0 || errno != EINTR) {
-            return connection_lost(connection, why);
-        }
-    }
-    return ERR_NONE;
-}
-
-enum err exchange_send(struct exchange *x, struct why *why)
-{
-    enum err err = writer_frame_close(&x->writer);
-
-    if (err) {
-        return why_set(why, err, "the request is too large");
-    }
-    err = connection_write(x->client, x->connection, writer_output(&x->writer),
-                           client_now_ms() + x->timeout_ms, why);
-    if (err) {
-        connection_close(x->connection);
-    }
-    return err;
-}
-
-/* Reads the frame of the answer and its header. */
-static enum err exchange_receive(struct exchange *x, struct why *why)
-{
-    int64_t deadline_ms = client_now_ms() + x->timeout_ms;
-    uint8_t size[4];
-    int32_t correlation_id;
-    uint8_t *frame;
-    int32_t bytes;
-    enum err err = connection_read(x->client, x->connection, size, sizeof(size),
-                                   deadline_ms, why);
-
-    if (err) {
-        return err;
-    }
-    bytes = bytes_get_i32(size);
-    if (bytes < 4 || bytes > CLIENT_FRAME_BYTES_MAX) {
-        return why_set(why, ERR_MALFORMED,
-                       "%s does not speak Kafka's protocol (a frame of "
-                       "%" PRId32 " bytes)",
-                       x->connection->address, bytes);
-    }
-    frame = arena_raw(x->arena, (size_t)bytes);
-    err = connection_read(x->client, x->connection, frame, (size_t)bytes,
-                          deadline_ms, why);
-    if (err) {
-        return err;
-    }
-    reader_init(&x->reader, frame, (size_t)bytes);
-    err = envelope_read_response(&x->reader, x->api, x->version,
-                                 &correlation_id);
-    if (err || correlation_id != x->correlation_id) {
-        return why_set(why, ERR_MALFORMED,
-                       "%s answered something else than was asked",
-                       x->connection->address);
-    }
-    return ERR_NONE;
-}
-
-enum err exchange_run(struct exchange *x, struct why *why)
-{
-    enum err err = exchange_send(x, why);
-
-    if (!err) {
-        err = exchange_receive(x, why);
-    }
-    if (err) {
-        connection_close(x->connection);
-    }
-    return err;
-}
-
-enum err exchange_finish(struct exchange *x, struct why *why)
-{
-    if (reader_finish(&x->reader)) {
-        connection_close(x->connection);
-        return why_set(why, ERR_MALFORMED, "%s sent a damaged %s answer",
-                       x->connection->address, x->api->name);
-    }
-    return ERR_NONE;
-}
-
-/* Writes the frame's and the request's header. */
-static void exchange_begin(struct exchange *x)
-{
-    struct request_header header = {
-        .request_api_key = x->api->key,
-        .request_api_version = x->version,
-        .correlation_id = ++x->client->correlation_id,
-        .client_id = STR_LIT("tidemark-cli"),
-    };
-
-    x->correlation_id = header.correlation_id;
-    x->timeout_ms = CLIENT_TIMEOUT_MS;
-    writer_init(&x->writer, x->arena, 512);
-    writer_frame_open(&x->writer);
-    envelope_write_request(&x->writer, &header);
-}
-
-/* Asks a new connection for its versions: version 3, which every broker of
- * this decade answers, in version 0's form where it does not know it. */
-static enum err connection_versions(struct client *client,
-                                    struct connection *connection,
-                                    struct why *why)
-{
-    struct arena arena = {0};
-    struct exchange x = {.client = client,
-                         .connection = connection,
-                         .arena = &arena,
-                         .api = api_find(API_API_VERSIONS)};
-    struct api_versions_response response;
-    struct api_versions_request request;
-    enum err err = ERR_NONE;
-
-    for (x.version = 3; x.version >= 0; x.version = (int16_t)(x.version - 3)) {
-        exchange_begin(&x);
-        api_versions_request_init(&request);
-        request.client_software_name = STR_LIT("tidemark-cli");
-        request.client_software_version = STR_LIT("0.1.0");
-        api_versions_request_encode(&x.writer, x.version, &request);
-        err = exchange_run(&x, why);
-        if (err) {
-            break;
-        }
-        api_versions_response_init(&response);
-        if (reader_left(&x.reader) >= 2 &&
-            bytes_get_i16(x.reader.at) == ERR_UNSUPPORTED_VERSION) {
-            continue;
-        }
-        api_versions_response_decode(&x.reader, &arena, x.version, &response);
-        err = exchange_finish(&x, why);
-        break;
-    }
-    for (int i = 0; i < CLIENT_APIS_MAX; i++) {
-        connection->apis[i] = (struct client_range){1, 0};
-    }
-    for (int32_t i = 0; !err && i < response.api_keys_count; i++) {
-        const struct api_versions_response_api_version *api =
-            &response.api_keys[i];
-
-        if (api->api_key >= 0 && api->api_key < CLIENT_APIS_MAX) {
-            connection->apis[api->api_key] =
-                (struct client_range){api->min_version, api->max_version};
-        }
-    }
-    arena_reset(&arena);
-    return err;
-}
-
-/* Connects, where it is not connected. */
-static enum err connection_open(struct client *client,
-                                struct connection *connection, struct why *why)
-{
-    enum err err;
-
-    if (connection->fd >= 0) {
-        return ERR_NONE;
-    }
-    err = dial(connection->host, connection->port, &connection->fd, why);
-    if (!err) {
-        err = connection_versions(client, connection, why);
-    }
-    if (err) {
-        connection_close(connection);
-    }
-    return err;
-}
-
 /* A connection to the node; CLIENT_ANY: to the first server that answers. */
-static enum err client_connect(struct client *client, int32_t node,
+static enum err client_connect(struct client *client, int32_t id,
                                struct connection **out, struct why *why)
 {
-    enum err err = why_set(why, ERR_CLOSED, "broker %" PRId32 " is unknown",
-                           node);
+    enum err err =
+        why_set(why, ERR_CLOSED, "broker %" PRId32 " is unknown", id);
 
-    for (struct connection *c = client->connections; c != NULL; c = c->next) {
-        if (c->node != node) {
+    for (struct client_node *n = client->nodes; n != NULL; n = n->next) {
+        if (n->id != id) {
             continue;
         }
-        err = connection_open(client, c, why);
+        err = exchange_connect(&n->connection, why);
         if (!err) {
-            *out = c;
+            *out = &n->connection;
             return ERR_NONE;
         }
         if (err == ERR_CANCELLED) {
@@ -444,71 +149,58 @@ static enum err client_connect(struct client *client, int32_t node,
     return err;
 }
 
-enum err exchange_open(struct exchange *x, struct client *client, int32_t node,
-                       enum api_key key, int16_t version_max,
-                       struct arena *arena, struct why *why)
+enum err client_exchange(struct client *client, int32_t node,
+                         struct exchange *x, enum api_key key,
+                         int16_t version_max, struct why *why)
 {
-    struct client_range range;
-    enum err err;
+    struct connection *connection = NULL;
+    enum err err = client_connect(client, node, &connection, why);
 
-    *x = (struct exchange){.client = client,
-                           .arena = arena,
-                           .api = api_find((int16_t)key)};
-    err = client_connect(client, node, &x->connection, why);
-    if (err) {
-        return err;
-    }
-    must(x->api != NULL && (int)key < CLIENT_APIS_MAX);
-    range = x->connection->apis[key];
-    x->version = MIN(version_max, range.max);
-    if (range.min > range.max || x->version < range.min) {
-        return why_set(why, ERR_UNSUPPORTED, "%s does not offer %s",
-                       x->connection->address, x->api->name);
-    }
-    exchange_begin(x);
-    return ERR_NONE;
+    return err ? err : exchange_begin(x, connection, key, version_max, why);
 }
 
 /* Learns where a broker is; one that has moved is connected to anew. */
-static void client_learn(struct client *client, int32_t node, struct str host,
+static void client_learn(struct client *client, int32_t id, struct str host,
                          int32_t port)
 {
-    if (node < 0 || host.len == 0 || port < 1 || port > UINT16_MAX) {
+    if (id < 0 || host.len == 0 || port < 1 || port > UINT16_MAX) {
         return;
     }
-    for (struct connection *c = client->connections; c != NULL; c = c->next) {
-        if (c->node != node) {
+    for (struct client_node *n = client->nodes; n != NULL; n = n->next) {
+        if (n->id != id) {
             continue;
         }
-        if (c->port == port && str_eq(host, str_of(c->host))) {
+        if (n->connection.port == port &&
+            str_eq(host, str_of(n->connection.host))) {
             return;
         }
-        connection_close(c);
-        c->node = INT32_MIN; /* forgotten */
+        connection_close(&n->connection);
+        n->id = INT32_MIN;
     }
-    (void)client_add(client, node, host, (uint16_t)port);
+    client_add(client, id, host, (uint16_t)port);
 }
 
-enum err client_metadata(struct client *client, const struct str *topics,
-                         int32_t count, bool create, struct arena *arena,
+enum err client_metadata(struct client *client,
+                         const struct client_topics *topics,
+                         struct arena *arena,
                          struct metadata_response *response, struct why *why)
 {
+    size_t count = (size_t)MAX(topics->count, 0);
     struct metadata_request request;
-    struct exchange x;
-    enum err err = exchange_open(&x, client, CLIENT_ANY, API_METADATA, 12,
-                                 arena, why);
+    struct exchange x = {.arena = arena};
+    enum err err =
+        client_exchange(client, CLIENT_ANY, &x, API_METADATA, 12, why);
 
     if (err) {
         return err;
     }
     metadata_request_init(&request);
-    request.allow_auto_topic_creation = create;
-    request.topics_count = count;
-    request.topics = arena_array(arena, (size_t)MAX(count, 0),
-                                 sizeof(*request.topics));
-    for (int32_t i = 0; i < count; i++) {
+    request.allow_auto_topic_creation = topics->create;
+    request.topics_count = topics->count;
+    request.topics = arena_array(arena, count, sizeof(*request.topics));
+    for (size_t i = 0; i < count; i++) {
         metadata_request_topic_init(&request.topics[i]);
-        request.topics[i].name = topics[i];
+        request.topics[i].name = topics->names[i];
     }
     metadata_request_encode(&x.writer, x.version, &request);
     err = exchange_run(&x, why);
@@ -527,44 +219,45 @@ enum err client_metadata(struct client *client, const struct str *topics,
 }
 
 enum err client_coordinator(struct client *client, struct str group,
-                            struct arena *arena, int32_t *node, struct why *why)
+                            int32_t *node, struct why *why)
 {
     struct find_coordinator_response response;
     struct find_coordinator_request request;
-    struct exchange x;
-    enum err err = exchange_open(&x, client, CLIENT_ANY, API_FIND_COORDINATOR,
-                                 3, arena, why);
+    struct arena arena = {0};
+    struct exchange x = {.arena = &arena};
+    enum err err =
+        client_exchange(client, CLIENT_ANY, &x, API_FIND_COORDINATOR, 3, why);
 
-    if (err) {
-        return err;
+    if (!err) {
+        find_coordinator_request_init(&request);
+        request.key = group;
+        find_coordinator_request_encode(&x.writer, x.version, &request);
+        err = exchange_run(&x, why);
     }
-    find_coordinator_request_init(&request);
-    request.key = group;
-    find_coordinator_request_encode(&x.writer, x.version, &request);
-    err = exchange_run(&x, why);
-    if (err) {
-        return err;
+    if (!err) {
+        find_coordinator_response_init(&response);
+        find_coordinator_response_decode(&x.reader, &arena, x.version,
+                                         &response);
+        err = exchange_finish(&x, why);
     }
-    find_coordinator_response_init(&response);
-    find_coordinator_response_decode(&x.reader, arena, x.version, &response);
-    err = exchange_finish(&x, why);
     if (!err && response.error_code != 0) {
         err = client_error(response.error_code);
-        return why_set(why, err, "no coordinator of group \"%.*s\": %s",
-                       STR_ARG(group), err_text(err));
+        err = why_set(why, err, "no coordinator of group \"%.*s\": %s",
+                      STR_ARG(group), err_text(err));
     }
     if (!err) {
         client_learn(client, response.node_id, response.host, response.port);
         *node = response.node_id;
     }
+    arena_reset(&arena);
     return err;
 }
 
 const char *client_address(const struct client *client, int32_t node)
 {
-    for (struct connection *c = client->connections; c != NULL; c = c->next) {
-        if (c->node == node) {
-            return c->address;
+    for (struct client_node *n = client->nodes; n != NULL; n = n->next) {
+        if (n->id == node) {
+            return n->connection.address;
         }
     }
     return "an unknown broker";

@@ -32,8 +32,8 @@ struct consume_job {
     bool keys;
     bool headers;
     bool offsets;
-    bool failed; /* the output takes no more */
-    int code;    /* the exit code, but for errors of the broker's */
+    bool failed;           /* the output takes no more */
+    int code;              /* the exit code, but for errors of the broker's */
     struct member *member; /* NULL: alone */
     struct receiver receiver;
     struct arena arena; /* of the partitions */
@@ -181,8 +181,8 @@ static enum err consume_begin(struct consume_job *job,
     if (err) {
         return err;
     }
-    job->receiver.partitions = arena_array(&job->arena, count,
-                                           sizeof(*job->receiver.partitions));
+    job->receiver.partitions =
+        arena_array(&job->arena, count, sizeof(*job->receiver.partitions));
     job->receiver.partition_count = (int32_t)count;
     for (size_t i = 0; i < count; i++) {
         job->receiver.partitions[i] = (struct receiver_partition){
@@ -376,8 +376,7 @@ static bool consume_options(struct consume_job *job)
         !args_number(args, "partition", 0, INT32_MAX, -1, &job->partition)) {
         return false;
     }
-    if (place_parse(from == NULL ? "first" : from, now_ms, &job->from,
-                      &why)) {
+    if (place_parse(from == NULL ? "first" : from, now_ms, &job->from, &why)) {
         args_misused(args->command, "--from: %s", why.text);
         return false;
     }

@@ -24,9 +24,9 @@ struct member {
     struct client *client;
     struct str group;
     struct str topic;
-    int32_t coordinator; /* CLIENT_ANY: not known */
-    char *id;            /* from mem_; "" before the first join */
-    int32_t generation;  /* -1: not in the group */
+    int32_t coordinator;  /* CLIENT_ANY: not known */
+    char *id;             /* from mem_; "" before the first join */
+    int32_t generation;   /* -1: not in the group */
     int64_t heartbeat_ms; /* when the next one is due */
     struct arena arena;   /* of the assignment */
     int32_t *partitions;
@@ -86,17 +86,17 @@ static enum err member_refused(struct member *member, enum err err,
 
 static enum err member_exchange(struct member *member, struct exchange *x,
                                 enum api_key key, int16_t version_max,
-                                struct arena *arena, struct why *why)
+                                struct why *why)
 {
     enum err err = ERR_NONE;
 
     if (member->coordinator == CLIENT_ANY) {
-        err = client_coordinator(member->client, member->group, arena,
+        err = client_coordinator(member->client, member->group,
                                  &member->coordinator, why);
     }
     if (!err) {
-        err = exchange_open(x, member->client, member->coordinator, key,
-                            version_max, arena, why);
+        err = client_exchange(member->client, member->coordinator, x, key,
+                              version_max, why);
     }
     return member_note(member, err);
 }
@@ -126,8 +126,8 @@ static enum err member_join_once(struct member *member, struct arena *arena,
 {
     struct join_group_request_protocol protocol;
     struct join_group_request request;
-    struct exchange x;
-    enum err err = member_exchange(member, &x, API_JOIN_GROUP, 7, arena, why);
+    struct exchange x = {.arena = arena};
+    enum err err = member_exchange(member, &x, API_JOIN_GROUP, 7, why);
 
     if (err) {
         return err;
@@ -145,7 +145,7 @@ static enum err member_join_once(struct member *member, struct arena *arena,
     request.protocols = &protocol;
     request.protocols_count = 1;
     join_group_request_encode(&x.writer, x.version, &request);
-    x.timeout_ms = MEMBER_REBALANCE_MS + CLIENT_TIMEOUT_MS;
+    x.timeout_ms = MEMBER_REBALANCE_MS + EXCHANGE_TIMEOUT_MS;
     err = exchange_run(&x, why);
     if (err) {
         return member_note(member, err);
@@ -173,8 +173,8 @@ static enum err member_assign(struct member *member,
                               struct sync_group_request *request,
                               struct why *why)
 {
-    struct assign_member *members = arena_array(
-        arena, (size_t)joined->members_count, sizeof(*members));
+    struct assign_member *members =
+        arena_array(arena, (size_t)joined->members_count, sizeof(*members));
 
     for (int32_t i = 0; i < joined->members_count; i++) {
         members[i].id = joined->members[i].member_id;
@@ -250,7 +250,7 @@ static enum err member_sync(struct member *member,
 {
     struct sync_group_response response;
     struct sync_group_request request;
-    struct exchange x;
+    struct exchange x = {.arena = arena};
     enum err err = ERR_NONE;
 
     sync_group_request_init(&request);
@@ -264,13 +264,13 @@ static enum err member_sync(struct member *member,
         err = member_assign(member, joined, arena, &request, why);
     }
     if (!err) {
-        err = member_exchange(member, &x, API_SYNC_GROUP, 5, arena, why);
+        err = member_exchange(member, &x, API_SYNC_GROUP, 5, why);
     }
     if (err) {
         return err;
     }
     sync_group_request_encode(&x.writer, x.version, &request);
-    x.timeout_ms = MEMBER_REBALANCE_MS + CLIENT_TIMEOUT_MS;
+    x.timeout_ms = MEMBER_REBALANCE_MS + EXCHANGE_TIMEOUT_MS;
     err = exchange_run(&x, why);
     if (err) {
         return member_note(member, err);
@@ -322,13 +322,13 @@ enum err member_heartbeat(struct member *member, struct why *why)
     struct arena arena = {0};
     struct heartbeat_response response;
     struct heartbeat_request request;
-    struct exchange x;
+    struct exchange x = {.arena = &arena};
     enum err err;
 
     if (client_now_ms() < member->heartbeat_ms) {
         return ERR_NONE;
     }
-    err = member_exchange(member, &x, API_HEARTBEAT, 4, &arena, why);
+    err = member_exchange(member, &x, API_HEARTBEAT, 4, why);
     if (!err) {
         heartbeat_request_init(&request);
         request.group_id = member->group;
@@ -361,9 +361,8 @@ enum err member_committed(struct member *member, struct member_offset *offsets,
     struct offset_fetch_request_topic topic;
     struct offset_fetch_response response;
     struct offset_fetch_request request;
-    struct exchange x;
-    enum err err =
-        member_exchange(member, &x, API_OFFSET_FETCH, 7, &arena, why);
+    struct exchange x = {.arena = &arena};
+    enum err err = member_exchange(member, &x, API_OFFSET_FETCH, 7, why);
 
     if (!err) {
         offset_fetch_request_init(&request);
@@ -414,9 +413,8 @@ enum err member_commit(struct member *member,
     struct offset_commit_request_topic topic;
     struct offset_commit_response response;
     struct offset_commit_request request;
-    struct exchange x;
-    enum err err =
-        member_exchange(member, &x, API_OFFSET_COMMIT, 8, &arena, why);
+    struct exchange x = {.arena = &arena};
+    enum err err = member_exchange(member, &x, API_OFFSET_COMMIT, 8, why);
 
     if (!err) {
         offset_commit_request_init(&request);
@@ -451,8 +449,7 @@ enum err member_commit(struct member *member,
             int16_t code = response.topics[t].partitions[p].error_code;
 
             if (code != 0) {
-                err = member_refused(member, client_error(code), "commit",
-                                     why);
+                err = member_refused(member, client_error(code), "commit", why);
             }
         }
     }
@@ -466,10 +463,9 @@ static void member_leave(struct member *member)
     struct arena arena = {0};
     struct leave_group_request_member_identity identity;
     struct leave_group_request request;
-    struct exchange x;
+    struct exchange x = {.arena = &arena};
 
-    if (member_exchange(member, &x, API_LEAVE_GROUP, 4, &arena, NULL) ==
-        ERR_NONE) {
+    if (member_exchange(member, &x, API_LEAVE_GROUP, 4, NULL) == ERR_NONE) {
         leave_group_request_init(&request);
         leave_group_request_member_identity_init(&identity);
         identity.member_id = str_of(member->id);

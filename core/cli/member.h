@@ -25,9 +25,8 @@ void member_close(struct member *member);
 /* Joins and waits for the assignment; may take a minute while others finish
  * what they do. partitions: of the topic, sorted, valid until the next join.
  * Errors: ERR_CANCELLED, and what the coordinator says that is final. */
-MUST_USE enum err member_join(struct member *member,
-                              const int32_t **partitions, int32_t *count,
-                              struct why *why);
+MUST_USE enum err member_join(struct member *member, const int32_t **partitions,
+                              int32_t *count, struct why *why);
 
 /* Says that it is alive, when it is time to.
  * Errors: ERR_REBALANCE_IN_PROGRESS (commit, then join again), and others that

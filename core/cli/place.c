@@ -4,8 +4,8 @@
 #include "wire/list_offsets.h"
 #include <time.h>
 
-enum err place_parse(const char *text, int64_t now_ms,
-                       struct place *out, struct why *why)
+enum err place_parse(const char *text, int64_t now_ms, struct place *out,
+                     struct why *why)
 {
     static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ",
                                         "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M",
@@ -46,8 +46,8 @@ enum err place_parse(const char *text, int64_t now_ms,
 
 /* Puts the partitions that a node leads into a request; gives their number. */
 static int32_t place_request(const struct metadata_response_topic *topic,
-                               int32_t node, int64_t timestamp_ms,
-                               struct list_offsets_request_partition *parts)
+                             int32_t node, int64_t timestamp_ms,
+                             struct list_offsets_request_partition *parts)
 {
     int32_t count = 0;
 
@@ -64,8 +64,8 @@ static int32_t place_request(const struct metadata_response_topic *topic,
 
 /* One answer; its partitions may come in any order. */
 static enum err place_answer(const struct metadata_response_topic *topic,
-                               const struct list_offsets_response *response,
-                               int64_t *out, struct why *why)
+                             const struct list_offsets_response *response,
+                             int64_t *out, struct why *why)
 {
     for (int32_t t = 0; t < response->topics_count; t++) {
         for (int32_t p = 0; p < response->topics[t].partitions_count; p++) {
@@ -91,16 +91,15 @@ static enum err place_answer(const struct metadata_response_topic *topic,
 
 /* Asks one leader for its partitions. */
 static enum err place_ask(struct client *client,
-                            const struct metadata_response_topic *topic,
-                            int32_t node, int64_t timestamp_ms, int64_t *out,
-                            struct arena *arena, struct why *why)
+                          const struct metadata_response_topic *topic,
+                          int32_t node, int64_t timestamp_ms, int64_t *out,
+                          struct arena *arena, struct why *why)
 {
     struct list_offsets_response response;
     struct list_offsets_request request;
     struct list_offsets_request_topic asked;
-    struct exchange x;
-    enum err err =
-        exchange_open(&x, client, node, API_LIST_OFFSETS, 7, arena, why);
+    struct exchange x = {.arena = arena};
+    enum err err = client_exchange(client, node, &x, API_LIST_OFFSETS, 7, why);
 
     if (err) {
         return err;
@@ -127,9 +126,9 @@ static enum err place_ask(struct client *client,
 }
 
 enum err place_find(struct client *client,
-                      const struct metadata_response_topic *topic,
-                      int64_t timestamp_ms, int64_t *out, struct arena *arena,
-                      struct why *why)
+                    const struct metadata_response_topic *topic,
+                    int64_t timestamp_ms, int64_t *out, struct arena *arena,
+                    struct why *why)
 {
     bool late = false;
     enum err err = ERR_NONE;
@@ -145,16 +144,15 @@ enum err place_find(struct client *client,
             first = first && topic->partitions[j].leader_id != node;
         }
         if (first) {
-            err = place_ask(client, topic, node, timestamp_ms, out, arena,
-                              why);
+            err = place_ask(client, topic, node, timestamp_ms, out, arena, why);
         }
     }
     for (int32_t i = 0; i < topic->partitions_count; i++) {
         late = late || out[i] < 0;
     }
     if (!err && late && timestamp_ms != PLACE_END) {
-        int64_t *end = arena_array(arena, (size_t)topic->partitions_count,
-                                   sizeof(*end));
+        int64_t *end =
+            arena_array(arena, (size_t)topic->partitions_count, sizeof(*end));
 
         err = place_find(client, topic, PLACE_END, end, arena, why);
         for (int32_t i = 0; !err && i < topic->partitions_count; i++) {

@@ -11,9 +11,9 @@ enum { PLACE_FIRST = -2, PLACE_END = -1 };
  * the above) in each partition of the topic, into out, in its order. A time
  * after the last record gives the end. */
 MUST_USE enum err place_find(struct client *client,
-                               const struct metadata_response_topic *topic,
-                               int64_t timestamp_ms, int64_t *out,
-                               struct arena *arena, struct why *why);
+                             const struct metadata_response_topic *topic,
+                             int64_t timestamp_ms, int64_t *out,
+                             struct arena *arena, struct why *why);
 
 /* "first", "end", "123", "10m" (ago), "2026-11-25T10:00:00Z", "2026-11-25". */
 struct place {
@@ -24,6 +24,6 @@ struct place {
 /* now_ms: since 1970.
  * Errors: ERR_INVALID, why says what is accepted. */
 MUST_USE enum err place_parse(const char *text, int64_t now_ms,
-                                struct place *out, struct why *why);
+                              struct place *out, struct why *why);
 
 #endif

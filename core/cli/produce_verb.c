@@ -79,14 +79,13 @@ static enum err produce_one(struct produce_job *job, struct str line,
     };
 
     if (!str_is_null(job->separator)) {
-        const char *at = memmem(line.ptr, line.len, job->separator.ptr,
-                                job->separator.len);
+        const char *at =
+            memmem(line.ptr, line.len, job->separator.ptr, job->separator.len);
 
         if (at == NULL) {
-            return why_set(why, ERR_INVALID,
-                           "a line has no separator \"%.*s\": %.*s",
-                           STR_ARG(job->separator), (int)MIN(line.len, 60u),
-                           line.ptr);
+            return why_set(
+                why, ERR_INVALID, "a line has no separator \"%.*s\": %.*s",
+                STR_ARG(job->separator), (int)MIN(line.len, 60u), line.ptr);
         }
         record.key = str_sub(line.ptr, (size_t)(at - line.ptr));
         at += job->separator.len;
@@ -235,9 +234,8 @@ static bool produce_options(struct produce_job *job,
     const char *headers[ARGS_MAX];
     int64_t partition;
 
-    *options = (struct sender_options){.topic = str_of(args->operands[0]),
-                                       .codec = CODEC_NONE,
-                                       .acks = -1};
+    *options = (struct sender_options){
+        .topic = str_of(args->operands[0]), .codec = CODEC_NONE, .acks = -1};
     if (codec != NULL && !compress_find(str_of(codec), &options->codec)) {
         args_misused(args->command,
                      "--compression: expected none, gzip, snappy, lz4 or "

@@ -88,11 +88,10 @@ static enum err receiver_batch(struct receiver *receiver,
         }
     }
     if (record_iter_finish(&iter)) {
-        return why_set(why, ERR_CORRUPT,
-                       "\"%.*s-%" PRId32 "\": the batch at offset %" PRId64
-                       " is damaged",
-                       STR_ARG(receiver->topic), part->index,
-                       header->base_offset);
+        return why_set(
+            why, ERR_CORRUPT,
+            "\"%.*s-%" PRId32 "\": the batch at offset %" PRId64 " is damaged",
+            STR_ARG(receiver->topic), part->index, header->base_offset);
     }
     part->position = MAX(part->position, batch_last_offset(header) + 1);
     return ERR_NONE;
@@ -122,12 +121,13 @@ static enum err receiver_records(struct receiver *receiver,
             err = why_set(why, err,
                           "\"%.*s-%" PRId32 "\": a batch at or after offset "
                           "%" PRId64 " is damaged: %s",
-                          STR_ARG(receiver->topic), part->index,
-                          part->position, err_text(err));
+                          STR_ARG(receiver->topic), part->index, part->position,
+                          err_text(err));
             break;
         }
         if ((header.attributes & BATCH_CONTROL) != 0) {
-            part->position = MAX(part->position, batch_last_offset(&header) + 1);
+            part->position =
+                MAX(part->position, batch_last_offset(&header) + 1);
         } else {
             err = batch_payload(at, &header, RECEIVER_PAYLOAD_BYTES_MAX, &arena,
                                 &payload);
@@ -254,9 +254,9 @@ static enum err receiver_ask(struct receiver *receiver, int32_t node,
     struct fetch_request_topic topic;
     struct fetch_response response;
     struct fetch_request request;
-    struct exchange x;
+    struct exchange x = {.arena = &arena};
     enum err err =
-        exchange_open(&x, receiver->client, node, API_FETCH, 12, &arena, why);
+        client_exchange(receiver->client, node, &x, API_FETCH, 12, why);
 
     if (!err) {
         receiver_request(receiver, node, wait_ms, &request, &topic, &arena);

@@ -52,8 +52,8 @@ static enum err sender_refresh(struct sender *sender, struct why *why)
 
     if (!err && sender->parts == NULL) {
         sender->part_count = topic->partitions_count;
-        sender->parts = mem_zalloc((size_t)sender->part_count *
-                                   sizeof(*sender->parts));
+        sender->parts =
+            mem_zalloc((size_t)sender->part_count * sizeof(*sender->parts));
         for (int32_t i = 0; i < sender->part_count; i++) {
             sender->parts[i].index = i;
             sender->parts[i].leader = -1;
@@ -77,9 +77,9 @@ static enum err sender_identify(struct sender *sender, struct why *why)
     struct arena arena = {0};
     struct init_producer_id_response response;
     struct init_producer_id_request request;
-    struct exchange x;
-    enum err err = exchange_open(&x, sender->client, CLIENT_ANY,
-                                 API_INIT_PRODUCER_ID, 4, &arena, why);
+    struct exchange x = {.arena = &arena};
+    enum err err = client_exchange(sender->client, CLIENT_ANY, &x,
+                                   API_INIT_PRODUCER_ID, 4, why);
 
     if (!err) {
         init_producer_id_request_init(&request);
@@ -117,10 +117,9 @@ enum err sender_open(struct client *client,
     sender->producer_epoch = -1;
     err = sender_refresh(sender, why);
     if (!err && options->partition >= sender->part_count) {
-        err = why_set(why, ERR_INVALID,
-                      "topic \"%.*s\" has no partition %d: it has %d",
-                      STR_ARG(options->topic), options->partition,
-                      sender->part_count);
+        err = why_set(
+            why, ERR_INVALID, "topic \"%.*s\" has no partition %d: it has %d",
+            STR_ARG(options->topic), options->partition, sender->part_count);
     }
     if (!err && options->acks == -1) {
         err = sender_identify(sender, why);
@@ -165,8 +164,7 @@ enum err sender_add(struct sender *sender, const struct batch_record *record,
         options.attributes = (int16_t)sender->options.codec;
         options.producer_id = sender->producer_id;
         options.producer_epoch = sender->producer_epoch;
-        options.base_sequence =
-            sender->producer_id < 0 ? -1 : part->sequence;
+        options.base_sequence = sender->producer_id < 0 ? -1 : part->sequence;
         batch_builder_init(&part->builder, &part->arena, &options, 4096);
         part->growing = true;
     }
@@ -250,8 +248,8 @@ static enum err sender_answer(struct sender *sender,
             if (!err || err == ERR_DUPLICATE_SEQUENCE_NUMBER) {
                 sender_delivered(sender, part, answer->base_offset);
             } else {
-                enum err refused = sender_refused(
-                    sender, part, err, answer->error_message, why);
+                enum err refused = sender_refused(sender, part, err,
+                                                  answer->error_message, why);
 
                 if (!err_is_retriable(err)) {
                     return refused;
@@ -272,7 +270,7 @@ static void sender_request(struct sender *sender, int32_t node,
     produce_request_topic_init(topic);
     request->transactional_id = STR_NULL;
     request->acks = sender->options.acks;
-    request->timeout_ms = CLIENT_TIMEOUT_MS;
+    request->timeout_ms = EXCHANGE_TIMEOUT_MS;
     request->topic_data = topic;
     request->topic_data_count = 1;
     topic->name = sender->options.topic;
@@ -301,21 +299,21 @@ static enum err sender_send(struct sender *sender, int32_t node,
     struct produce_request_topic topic;
     struct produce_response response;
     struct produce_request request;
-    struct exchange x;
+    struct exchange x = {.arena = &arena};
     enum err err =
-        exchange_open(&x, sender->client, node, API_PRODUCE, 9, &arena, why);
+        client_exchange(sender->client, node, &x, API_PRODUCE, 9, why);
 
     if (!err) {
         sender_request(sender, node, &request, &topic, &arena);
         produce_request_encode(&x.writer, x.version, &request);
-        x.timeout_ms += CLIENT_TIMEOUT_MS;
+        x.timeout_ms += EXCHANGE_TIMEOUT_MS;
         err = sender->options.acks == 0 ? exchange_send(&x, why)
                                         : exchange_run(&x, why);
     }
     if (!err && sender->options.acks == 0) {
         for (int32_t i = 0; i < topic.partition_data_count; i++) {
-            sender_delivered(
-                sender, &sender->parts[topic.partition_data[i].index], -1);
+            sender_delivered(sender,
+                             &sender->parts[topic.partition_data[i].index], -1);
         }
     } else if (!err) {
         produce_response_init(&response);

@@ -12,9 +12,9 @@
 struct sender;
 
 struct sender_options {
-    struct str topic; /* borrowed */
-    int codec;        /* enum codec */
-    int16_t acks;     /* 0, 1 or -1 */
+    struct str topic;  /* borrowed */
+    int codec;         /* enum codec */
+    int16_t acks;      /* 0, 1 or -1 */
     int32_t partition; /* -1: by key, or by turns where there is none */
 };
 

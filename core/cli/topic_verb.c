@@ -54,7 +54,7 @@ static bool topic_verb_request(const struct args *args, struct arena *arena,
         }
     }
     create_topics_request_init(request);
-    request->timeout_ms = CLIENT_TIMEOUT_MS;
+    request->timeout_ms = EXCHANGE_TIMEOUT_MS;
     request->topics_count = (int32_t)args->operand_count;
     request->topics =
         arena_array(arena, args->operand_count, sizeof(*request->topics));
@@ -98,15 +98,15 @@ static enum err topic_verb_create_run(const struct args *args,
                                       struct why *why)
 {
     struct create_topics_response response;
-    struct exchange x;
+    struct exchange x = {.arena = arena};
     enum err err =
-        exchange_open(&x, client, CLIENT_ANY, API_CREATE_TOPICS, 7, arena, why);
+        client_exchange(client, CLIENT_ANY, &x, API_CREATE_TOPICS, 7, why);
 
     if (err) {
         return err;
     }
     create_topics_request_encode(&x.writer, x.version, request);
-    x.timeout_ms += CLIENT_TIMEOUT_MS;
+    x.timeout_ms += EXCHANGE_TIMEOUT_MS;
     err = exchange_run(&x, why);
     if (err) {
         return err;
@@ -206,6 +206,7 @@ static void topic_verb_print_list(const struct args *args, struct arena *arena,
 
 int topic_verb_list(const struct args *args)
 {
+    static const struct client_topics all = {.count = -1};
     struct metadata_response response;
     struct arena arena = {0};
     struct why why = {{0}};
@@ -215,7 +216,7 @@ int topic_verb_list(const struct args *args)
     if (!cli_connect(args, &client, &code)) {
         return code;
     }
-    if (client_metadata(client, NULL, -1, false, &arena, &response, &why)) {
+    if (client_metadata(client, &all, &arena, &response, &why)) {
         code = cli_failed(&why);
     } else {
         if (response.topics_count > 0) {
@@ -239,9 +240,9 @@ static enum err topic_verb_configs(struct client *client, struct str name,
     struct describe_configs_request_resource resource;
     struct describe_configs_response response;
     struct describe_configs_request request;
-    struct exchange x;
-    enum err err = exchange_open(&x, client, CLIENT_ANY, API_DESCRIBE_CONFIGS,
-                                 4, arena, why);
+    struct exchange x = {.arena = arena};
+    enum err err =
+        client_exchange(client, CLIENT_ANY, &x, API_DESCRIBE_CONFIGS, 4, why);
 
     describe_configs_response_result_init(out);
     if (err) {
@@ -283,7 +284,8 @@ static struct str topic_verb_nodes(struct arena *arena, const int32_t *nodes,
 }
 
 static void topic_verb_json_part(const struct metadata_response_partition *part,
-                                 int64_t first, int64_t end, struct arena *arena)
+                                 int64_t first, int64_t end,
+                                 struct arena *arena)
 {
     struct str replicas =
         topic_verb_nodes(arena, part->replica_nodes, part->replica_nodes_count);
@@ -428,15 +430,15 @@ static enum err topic_verb_delete_run(const struct args *args,
 {
     struct delete_topics_response response;
     struct delete_topics_request request;
-    struct exchange x;
+    struct exchange x = {.arena = arena};
     enum err err =
-        exchange_open(&x, client, CLIENT_ANY, API_DELETE_TOPICS, 5, arena, why);
+        client_exchange(client, CLIENT_ANY, &x, API_DELETE_TOPICS, 5, why);
 
     if (err) {
         return err;
     }
     delete_topics_request_init(&request);
-    request.timeout_ms = CLIENT_TIMEOUT_MS;
+    request.timeout_ms = EXCHANGE_TIMEOUT_MS;
     request.topic_names_count = (int32_t)args->operand_count;
     request.topic_names =
         arena_array(arena, args->operand_count, sizeof(*request.topic_names));
@@ -444,7 +446,7 @@ static enum err topic_verb_delete_run(const struct args *args,
         request.topic_names[i] = str_of(args->operands[i]);
     }
     delete_topics_request_encode(&x.writer, x.version, &request);
-    x.timeout_ms += CLIENT_TIMEOUT_MS;
+    x.timeout_ms += EXCHANGE_TIMEOUT_MS;
     err = exchange_run(&x, why);
     if (err) {
         return err;

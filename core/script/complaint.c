@@ -26,9 +26,8 @@ static void complaint_add_va(struct complaints *complaints,
     vsnprintf(text, sizeof(text), format, args);
     complaint = ARENA_NEW(complaints->arena, struct complaint);
     complaint->place = place;
-    complaint->path = path == NULL
-                          ? NULL
-                          : arena_str(complaints->arena, str_of(path)).ptr;
+    complaint->path =
+        path == NULL ? NULL : arena_str(complaints->arena, str_of(path)).ptr;
     complaint->text = arena_str(complaints->arena, str_of(text)).ptr;
     complaint->missing = missing;
     complaint->order = complaints->count;
@@ -79,44 +78,55 @@ static int complaint_compare(const void *a, const void *b)
     return x->order < y->order ? -1 : 1;
 }
 
-static void complaint_write(FILE *out, const char *text)
+/* The text with its control characters escaped. */
+static struct str complaint_shown(struct arena *arena, const char *text)
 {
+    static const char digits[] = "0123456789abcdef";
+    char *out = arena_raw(arena, strlen(text) * 4 + 1);
+    size_t at = 0;
+
     for (; *text != '\0'; text++) {
         unsigned char c = (unsigned char)*text;
 
         if (c < 0x20 || c == 0x7f) {
-            fprintf(out, "\\x%02x", c);
+            out[at++] = '\\';
+            out[at++] = 'x';
+            out[at++] = digits[c >> 4];
+            out[at++] = digits[c & 15];
         } else {
-            fputc(c, out);
+            out[at++] = (char)c;
         }
     }
+    out[at] = '\0';
+    return str_sub(out, at);
 }
 
-static void complaint_write_line(FILE *out, const struct complaint *complaint)
+/* "FILE:LINE: path: text", without the newline. */
+static struct str complaint_line(struct arena *arena,
+                                 const struct complaint *complaint)
 {
-    if (complaint->place.file != NULL) {
-        complaint_write(out, complaint->place.file);
-        if (complaint->place.line > 0) {
-            fprintf(out, ":%d", complaint->place.line);
-        }
-        fputs(": ", out);
-    }
+    struct str text = complaint_shown(arena, complaint->text);
+    int line = complaint->place.line;
+
     if (complaint->path != NULL) {
-        complaint_write(out, complaint->path);
-        fputs(": ", out);
+        text = arena_printf(arena, "%s: %.*s",
+                            complaint_shown(arena, complaint->path).ptr,
+                            STR_ARG(text));
     }
-    complaint_write(out, complaint->text);
-    fputc('\n', out);
+    if (complaint->place.file == NULL) {
+        return text;
+    }
+    return arena_printf(arena, line > 0 ? "%s:%d: %.*s" : "%s%.0d: %.*s",
+                        complaint_shown(arena, complaint->place.file).ptr,
+                        MAX(line, 0), STR_ARG(text));
 }
 
 char *complaint_report(const struct complaints *complaints)
 {
     const struct complaint *sorted[COMPLAINTS_MAX];
+    struct arena arena = {0};
+    char *report = mem_dupz("");
     size_t count = 0;
-    char *text = NULL;
-    size_t bytes = 0;
-    char *report;
-    FILE *out = open_memstream(&text, &bytes);
 
     for (struct complaint *c = complaints->items; c != NULL; c = c->next) {
         sorted[count++] = c;
@@ -125,14 +135,20 @@ char *complaint_report(const struct complaints *complaints)
         qsort(sorted, count, sizeof(sorted[0]), complaint_compare);
     }
     for (size_t i = 0; i < count; i++) {
-        complaint_write_line(out, sorted[i]);
+        struct str line = complaint_line(&arena, sorted[i]);
+        char *longer = mem_printf("%s%.*s\n", report, STR_ARG(line));
+
+        mem_free(report);
+        report = longer;
     }
     if (complaints->count > count) {
-        fprintf(out, "and %zu more\n", complaints->count - count);
+        char *longer =
+            mem_printf("%sand %zu more\n", report, complaints->count - count);
+
+        mem_free(report);
+        report = longer;
     }
-    fclose(out);
-    report = mem_dup(text, bytes);
-    free(text);
+    arena_reset(&arena);
     return report;
 }
 

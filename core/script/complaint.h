@@ -27,8 +27,7 @@ struct complaints {
 
 /* path: copied; NULL: none. */
 void complaint_add(struct complaints *complaints, struct value_place place,
-                   const char *path, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+                   const char *path, const char *format, ...) PRINTF_LIKE(4, 5);
 /* The same, for what is not there. */
 void complaint_add_missing(struct complaints *complaints,
                            struct value_place place, const char *path,

@@ -11,6 +11,7 @@
  * Chunks are named "=#N", N the number of the file: Lua shortens names, and
  * "#N:LINE: " in front of its messages is turned back into a place. All memory
  * that outlives the state is in the arena, so Lua's longjmp loses nothing. */
+#include "script/evaluate.h"
 #include "base/mem.h"
 #include "script/evaluate_private.h"
 #include <lauxlib.h>
@@ -66,9 +67,7 @@ struct value_place evaluate_place(lua_State *lua, int level)
     for (; lua_getstack(lua, level, &at); level++) {
         lua_getinfo(lua, "Sl", &at);
         if (at.currentline > 0) {
-            int file = atoi(at.short_src + 1);
-
-            place.file = e->files[file].path;
+            place.file = e->files[strtol(at.short_src + 1, NULL, 10)].path;
             place.line = at.currentline;
             break;
         }

@@ -25,8 +25,8 @@ enum {
     EVALUATE_MEMORY_BYTES = 32 << 20,
     EVALUATE_FILE_BYTES_MAX = 1 << 20,
     EVALUATE_FILES_MAX = 1000,
-    EVALUATE_VALUES_MAX = 200000,   /* of the result ... */
-    EVALUATE_TEXT_BYTES_MAX = 16 << 20, /* ... with so much text in it */
+    EVALUATE_VALUES_MAX = 200000,       /* of the result ... */
+    EVALUATE_TEXT_BYTES_MAX = 16 << 20, /* ... and their text */
     EVALUATE_DEPTH_MAX = 24,
 };
 
@@ -42,8 +42,8 @@ struct evaluate_input {
  *
  * ERR_NONE: it ran to its end; there may be complaints nevertheless, about what
  *         is missing in the environment or can be no data.
- * Errors: ERR_INVALID (no such file, wrong Lua, an error of the script, a limit;
- *         a complaint says which; *root is empty). */
+ * Errors: ERR_INVALID (no such file, wrong Lua, an error of the script, a
+ * limit; a complaint says which; *root is empty). */
 MUST_USE enum err evaluate_file(const struct evaluate_input *input,
                                 struct complaints *complaints,
                                 struct value *root);

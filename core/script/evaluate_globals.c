@@ -174,13 +174,13 @@ static int evaluate_include_all(lua_State *lua, struct str folder,
 {
     struct evaluate *e = evaluate_of(lua);
     struct arena *arena = e->complaints->arena;
-    struct evaluate_matches *matches = ARENA_NEW(arena, struct evaluate_matches);
+    struct evaluate_matches *matches =
+        ARENA_NEW(arena, struct evaluate_matches);
     const char *slash = strrchr(pattern, '/');
-    struct str below = str_sub(pattern, slash == NULL
-                                            ? 0
-                                            : (size_t)(slash - pattern) + 1);
-    struct str all = arena_printf(arena, "%.*s%.*s", STR_ARG(folder),
-                                  STR_ARG(below));
+    struct str below =
+        str_sub(pattern, slash == NULL ? 0 : (size_t)(slash - pattern) + 1);
+    struct str all =
+        arena_printf(arena, "%.*s%.*s", STR_ARG(folder), STR_ARG(below));
     const char *where = all.len == 0 ? "." : all.ptr;
     struct why why = {{0}};
     enum err err;
@@ -189,8 +189,10 @@ static int evaluate_include_all(lua_State *lua, struct str folder,
     matches->pattern = pattern + below.len;
     if (strpbrk(below.ptr, "*?") != NULL &&
         strpbrk(below.ptr, "*?") < below.ptr + below.len) {
-        return luaL_error(lua, "include(): only the last name of \"%s\" may "
-                               "hold * or ?", pattern);
+        return luaL_error(lua,
+                          "include(): only the last name of \"%s\" may "
+                          "hold * or ?",
+                          pattern);
     }
     err = disk_list(e->input->disk, where, evaluate_match, matches, &why);
     if (err && err != ERR_NOT_FOUND) {
@@ -205,8 +207,8 @@ static int evaluate_include_all(lua_State *lua, struct str folder,
     }
     for (size_t i = 0; i < matches->count; i++) {
         evaluate_include_one(
-            lua, arena_printf(arena, "%.*s%s", STR_ARG(all), matches->names[i])
-                     .ptr);
+            lua,
+            arena_printf(arena, "%.*s%s", STR_ARG(all), matches->names[i]).ptr);
         lua_settop(lua, 1);
     }
     return 0;
@@ -230,8 +232,8 @@ static int evaluate_include(lua_State *lua)
 /* Raises for a name that nobody has, with the nearest that somebody has. */
 static int evaluate_unknown(lua_State *lua, const char *name)
 {
-    static const char *const own[] = {"env", "secret", "inline", "include",
-                                      "string", "table", "math"};
+    static const char *const own[] = {"env",    "secret", "inline", "include",
+                                      "string", "table",  "math"};
     struct evaluate *e = evaluate_of(lua);
     const char *names[EVALUATE_NAMES_MAX];
     size_t count = 0;
@@ -280,8 +282,10 @@ static int evaluate_newindex(lua_State *lua)
 {
     lua_pushvalue(lua, 2);
     if (lua_rawget(lua, lua_upvalueindex(2)) != LUA_TNIL) {
-        return luaL_error(lua, "\"%s\" is a name of the language; give yours "
-                               "another one", luaL_tolstring(lua, 2, NULL));
+        return luaL_error(lua,
+                          "\"%s\" is a name of the language; give yours "
+                          "another one",
+                          luaL_tolstring(lua, 2, NULL));
     }
     lua_pop(lua, 1);
     lua_rawset(lua, lua_upvalueindex(1));
@@ -291,8 +295,10 @@ static int evaluate_newindex(lua_State *lua)
 void evaluate_furnish(lua_State *lua)
 {
     static const luaL_Reg functions[] = {
-        {"env", evaluate_env},         {"secret", evaluate_secret},
-        {"inline", evaluate_inline},   {"include", evaluate_include},
+        {"env", evaluate_env},
+        {"secret", evaluate_secret},
+        {"inline", evaluate_inline},
+        {"include", evaluate_include},
         {NULL, NULL},
     };
     static const luaL_Reg opaque[] = {

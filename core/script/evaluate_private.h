@@ -45,6 +45,7 @@ void evaluate_convert(lua_State *lua);
 /* Where the calling Lua function is; level as in lua_getstack(). */
 struct value_place evaluate_place(lua_State *lua, int level);
 
+/* Whose state it is. */
 static inline struct evaluate *evaluate_of(lua_State *lua)
 {
     return vm_of(lua)->host;

@@ -12,7 +12,7 @@
 #include <ctype.h>
 
 #define LINES_JOIN '\x1f'
-#define LINES_ANY STR_LIT("\x1e")
+#define LINES_ANY  STR_LIT("\x1e")
 
 enum { LINES_PATH_BYTES_MAX = 1024 };
 
@@ -86,8 +86,7 @@ static void lines_long_text(struct lexer *lexer, int level)
             lexer->next_line++;
         }
         if (*at == ']' && lexer->end - at >= level + 2 &&
-            at[level + 1] == ']' &&
-            strspn(at + 1, "=") >= (size_t)level) {
+            at[level + 1] == ']' && strspn(at + 1, "=") >= (size_t)level) {
             break;
         }
     }
@@ -211,8 +210,7 @@ static bool lines_is_sign(const struct scanner *s, char sign)
 
 static bool lines_is_word(const struct scanner *s, const char *word)
 {
-    return s->lexer.kind == LINES_NAME &&
-           str_eq(s->lexer.text, str_of(word));
+    return s->lexer.kind == LINES_NAME && str_eq(s->lexer.text, str_of(word));
 }
 
 /* Whether the current token ends a block or opens one: -1, 1; else 0. */
@@ -316,8 +314,8 @@ static void lines_field_value(struct scanner *s, int nested)
             return;
         }
         depth += lines_nesting(s);
-        plain = depth == 0 && (lines_is_word(s, "and") ||
-                               lines_is_word(s, "or"));
+        plain =
+            depth == 0 && (lines_is_word(s, "and") || lines_is_word(s, "or"));
         lines_next(&s->lexer);
     }
 }
@@ -476,8 +474,8 @@ void lines_scan(struct lines *lines, struct str source, const char *file)
     }
 }
 
-struct value_place lines_find(const struct lines *lines,
-                              const struct str *path, size_t depth)
+struct value_place lines_find(const struct lines *lines, const struct str *path,
+                              size_t depth)
 {
     struct value_place found = {NULL, 0};
     struct lines_path at = {.bytes = 0};

@@ -19,13 +19,15 @@ struct lines {
     struct map places;   /* private: joined path to struct value_place */
 };
 
+/* arena: borrowed until the places found are no longer needed. */
 void lines_init(struct lines *lines, struct arena *arena);
+/* What was found stays in the arena. */
 void lines_fini(struct lines *lines);
 /* source: valid Lua (anything is survived). file: kept, not copied. Later
  * places of a path replace earlier ones. */
 void lines_scan(struct lines *lines, struct str source, const char *file);
 /* The place of the value at path, or of the nearest table around it. */
-struct value_place lines_find(const struct lines *lines,
-                              const struct str *path, size_t depth);
+struct value_place lines_find(const struct lines *lines, const struct str *path,
+                              size_t depth);
 
 #endif

@@ -72,17 +72,38 @@ static bool pattern_is_class(int c, int k)
     bool is;
 
     switch (tolower(k)) {
-    case 'a': is = isalpha(c) != 0; break;
-    case 'c': is = iscntrl(c) != 0; break;
-    case 'd': is = isdigit(c) != 0; break;
-    case 'g': is = isgraph(c) != 0; break;
-    case 'l': is = islower(c) != 0; break;
-    case 'p': is = ispunct(c) != 0; break;
-    case 's': is = isspace(c) != 0; break;
-    case 'u': is = isupper(c) != 0; break;
-    case 'w': is = isalnum(c) != 0; break;
-    case 'x': is = isxdigit(c) != 0; break;
-    default: return k == c;
+    case 'a':
+        is = isalpha(c) != 0;
+        break;
+    case 'c':
+        is = iscntrl(c) != 0;
+        break;
+    case 'd':
+        is = isdigit(c) != 0;
+        break;
+    case 'g':
+        is = isgraph(c) != 0;
+        break;
+    case 'l':
+        is = islower(c) != 0;
+        break;
+    case 'p':
+        is = ispunct(c) != 0;
+        break;
+    case 's':
+        is = isspace(c) != 0;
+        break;
+    case 'u':
+        is = isupper(c) != 0;
+        break;
+    case 'w':
+        is = isalnum(c) != 0;
+        break;
+    case 'x':
+        is = isxdigit(c) != 0;
+        break;
+    default:
+        return k == c;
     }
     return isupper(k) ? !is : is;
 }
@@ -132,10 +153,14 @@ static bool pattern_is_item(struct pattern *m, const char *s, const char *p,
     }
     c = (unsigned char)*s;
     switch (*p) {
-    case '.': return true;
-    case '%': return pattern_is_class(c, (unsigned char)p[1]);
-    case '[': return pattern_is_in_set(c, p, item_end - 1);
-    default: return (unsigned char)*p == c;
+    case '.':
+        return true;
+    case '%':
+        return pattern_is_class(c, (unsigned char)p[1]);
+    case '[':
+        return pattern_is_in_set(c, p, item_end - 1);
+    default:
+        return (unsigned char)*p == c;
     }
 }
 
@@ -172,8 +197,8 @@ static const char *pattern_shortest(struct pattern *m, const char *s,
     }
 }
 
-static const char *pattern_open(struct pattern *m, const char *s,
-                                const char *p, ptrdiff_t kind)
+static const char *pattern_open(struct pattern *m, const char *s, const char *p,
+                                ptrdiff_t kind)
 {
     const char *end;
 
@@ -234,8 +259,8 @@ static const char *pattern_balanced(struct pattern *m, const char *s,
 }
 
 /* %f[set]: whether a stretch of the set begins at s. */
-static bool pattern_is_frontier(struct pattern *m, const char *s,
-                                const char *p, const char *item_end)
+static bool pattern_is_frontier(struct pattern *m, const char *s, const char *p,
+                                const char *item_end)
 {
     int before = s == m->text ? 0 : (unsigned char)s[-1];
     int here = s == m->text_end ? 0 : (unsigned char)*s;

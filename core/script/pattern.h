@@ -8,9 +8,13 @@
 
 #include <lua.h>
 
+/* string.find(s, pattern [, init [, plain]]) */
 int pattern_find(lua_State *lua);
+/* string.match(s, pattern [, init]) */
 int pattern_match(lua_State *lua);
+/* string.gmatch(s, pattern [, init]) */
 int pattern_gmatch(lua_State *lua);
+/* string.gsub(s, pattern, replacement [, n]) */
 int pattern_gsub(lua_State *lua);
 
 #endif

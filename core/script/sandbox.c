@@ -36,10 +36,10 @@ static const char *const sandbox_table[] = {
 };
 
 static const char *const sandbox_math[] = {
-    "abs",       "acos", "asin", "atan", "ceil", "cos", "deg",
-    "exp",       "floor", "fmod", "huge", "log", "max", "maxinteger",
-    "min",       "mininteger", "modf", "pi", "rad", "sin", "sqrt",
-    "tan",       "tointeger", "type", "ult",
+    "abs", "acos",       "asin", "atan", "ceil", "cos", "deg",
+    "exp", "floor",      "fmod", "huge", "log",  "max", "maxinteger",
+    "min", "mininteger", "modf", "pi",   "rad",  "sin", "sqrt",
+    "tan", "tointeger",  "type", "ult",
 };
 
 /* string.rep(s, n [, sep]), bounded by the memory cap. */
@@ -94,9 +94,9 @@ static void sandbox_copy(lua_State *lua, lua_CFunction open,
 void sandbox_open(lua_State *lua)
 {
     static const luaL_Reg own[] = {
-        {"find", pattern_find}, {"match", pattern_match},
+        {"find", pattern_find},     {"match", pattern_match},
         {"gmatch", pattern_gmatch}, {"gsub", pattern_gsub},
-        {"rep", sandbox_rep}, {NULL, NULL},
+        {"rep", sandbox_rep},       {NULL, NULL},
     };
 
     lua_newtable(lua);

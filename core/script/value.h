@@ -41,6 +41,7 @@ struct value {
     };
 };
 
+/* Whether it has entries: a list or a map. */
 static inline bool value_is_table(const struct value *value)
 {
     return value->kind == VALUE_LIST || value->kind == VALUE_MAP;

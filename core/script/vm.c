@@ -79,8 +79,7 @@ void vm_check_deadline(lua_State *lua)
 {
     struct vm *vm = vm_of(lua);
 
-    if (vm->deadline_ns != 0 && !vm->expired &&
-        vm_cpu_ns() > vm->deadline_ns) {
+    if (vm->deadline_ns != 0 && !vm->expired && vm_cpu_ns() > vm->deadline_ns) {
         vm->expired = true;
         lua_sethook(lua, vm_hook, LUA_MASKCOUNT, 1);
     }
@@ -155,9 +154,8 @@ static enum err vm_failed(struct vm *vm, int status, struct why *why)
 
     if (vm->expired) {
         /* Where it was is in Lua's message; what it was is ours to know. */
-        text = lua_type(vm->lua, -1) == LUA_TSTRING
-                   ? lua_tostring(vm->lua, -1)
-                   : "took too long";
+        text = lua_type(vm->lua, -1) == LUA_TSTRING ? lua_tostring(vm->lua, -1)
+                                                    : "took too long";
         return why_set(why, ERR_LIMIT, "%s", text);
     }
     if (status == LUA_ERRMEM) {

@@ -44,6 +44,7 @@ MUST_USE enum err vm_run(struct vm *vm, lua_CFunction body, void *arg,
  * refused. chunk: Lua's name for it, "=name" or "@file". MAY_LJMP. */
 void vm_load_text(lua_State *lua, struct str source, const char *chunk);
 
+/* The vm whose state it is. */
 struct vm *vm_of(lua_State *lua);
 /* For C functions that can run long: raises once the deadline has passed.
  * MAY_LJMP. */

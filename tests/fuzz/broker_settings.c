@@ -54,9 +54,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     size_t file_bytes = nul == NULL ? bytes : (size_t)(nul - data);
     char *tail = mem_dup(data + file_bytes, bytes - file_bytes);
     const char *sets[16];
-    struct settings_input input = {.config_path = path,
-                                   .sets = sets,
-                                   .machine_bytes = UINT64_C(1) << 30};
+    struct settings_input input = {
+        .config_path = path, .sets = sets, .machine_bytes = UINT64_C(1) << 30};
     struct settings *settings;
     char *report;
     char *rest = tail + (nul == NULL ? 0 : 1);

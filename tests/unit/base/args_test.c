@@ -24,12 +24,19 @@ static const struct args_option options[] = {
 };
 
 static const struct args_command commands[] = {
-    {.name = "topic create", .operands = "TOPIC...", .operands_min = 1,
-     .operands_max = 2, .about = "Creates topics. Or so.",
-     .example = "tidemark topic create orders", .options = options,
-     .option_count = ARRAY_COUNT(options), .run = remember},
-    {.name = "serve", .about = "Starts a broker.",
-     .example = "tidemark serve", .run = remember},
+    {.name = "topic create",
+     .operands = "TOPIC...",
+     .operands_min = 1,
+     .operands_max = 2,
+     .about = "Creates topics. Or so.",
+     .example = "tidemark topic create orders",
+     .options = options,
+     .option_count = ARRAY_COUNT(options),
+     .run = remember},
+    {.name = "serve",
+     .about = "Starts a broker.",
+     .example = "tidemark serve",
+     .run = remember},
 };
 
 static const struct args_group groups[] = {{commands, ARRAY_COUNT(commands)}};
@@ -46,8 +53,8 @@ static int run(int fd, char out[4096], int argc, const char *const *argv)
     fflush(NULL);
     dup2(fileno(file), fd);
     last = NULL;
-    code = args_run(groups, 1, "what it is", "v1", argc,
-                    (char **)(uintptr_t)argv);
+    code =
+        args_run(groups, 1, "what it is", "v1", argc, (char **)(uintptr_t)argv);
     fflush(NULL);
     dup2(saved, fd);
     close(saved);
@@ -112,24 +119,23 @@ static void help_and_version_are_exit_0(void **state)
     char out[4096];
 
     assert_int_equal(RUN(1, out, "--help"), 0);
-    assert_string_equal(out,
-                        "what it is\n\n"
-                        "  tidemark topic create     Creates topics\n"
-                        "  tidemark serve            Starts a broker\n\n"
-                        "tidemark COMMAND --help shows its options and an "
-                        "example.\n");
+    assert_string_equal(out, "what it is\n\n"
+                             "  tidemark topic create     Creates topics\n"
+                             "  tidemark serve            Starts a broker\n\n"
+                             "tidemark COMMAND --help shows its options and an "
+                             "example.\n");
     assert_int_equal(RUN(1, out, "--version"), 0);
     assert_string_equal(out, "v1\n");
     assert_int_equal(RUN(1, out, "topic", "create", "--help"), 0);
-    assert_string_equal(
-        out, "usage: tidemark topic create [OPTION]... TOPIC...\n\n"
-             "Creates topics. Or so.\n\n"
-             "options:\n"
-             "  --server HOST:PORT        the broker\n"
-             "  --json                    for programs\n"
-             "  --set PATH=VALUE          a setting\n\n"
-             "example:\n"
-             "  tidemark topic create orders\n");
+    assert_string_equal(out,
+                        "usage: tidemark topic create [OPTION]... TOPIC...\n\n"
+                        "Creates topics. Or so.\n\n"
+                        "options:\n"
+                        "  --server HOST:PORT        the broker\n"
+                        "  --json                    for programs\n"
+                        "  --set PATH=VALUE          a setting\n\n"
+                        "example:\n"
+                        "  tidemark topic create orders\n");
     assert_null(last);
 }
 

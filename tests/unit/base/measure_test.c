@@ -56,8 +56,7 @@ static void the_end_of_a_name_says_what_its_value_measures(void **state)
 
     assert_true(measure_named(STR_LIT("retention.ms"), STR_LIT("7d"), &out));
     assert_int_equal(out, 604800000);
-    assert_true(
-        measure_named(STR_LIT("segment.bytes"), STR_LIT("1MiB"), &out));
+    assert_true(measure_named(STR_LIT("segment.bytes"), STR_LIT("1MiB"), &out));
     assert_int_equal(out, 1 << 20);
     assert_false(measure_named(STR_LIT("retention.ms"), STR_LIT("7"), &out));
     assert_false(measure_named(STR_LIT("cleanup.policy"), STR_LIT("7d"), &out));

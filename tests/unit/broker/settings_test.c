@@ -141,7 +141,8 @@ static void without_a_listener_both_loopbacks_are_bound(void **state)
 
 static void a_listener_that_is_set_takes_the_place_of_the_defaults(void **state)
 {
-    struct settings *s = accepted(NULL, SETS("listeners.1.bind=127.0.0.1:1234"));
+    struct settings *s =
+        accepted(NULL, SETS("listeners.1.bind=127.0.0.1:1234"));
 
     assert_int_equal(s->listener_count, 1);
     assert_int_equal(s->listeners[0].bind_port, 1234);
@@ -363,8 +364,7 @@ static void a_set_overrides_the_file_under_either_name(void **state)
              "node.config.broker.rack=r", "listeners.2.bind=127.0.0.1:3",
              "topics.a.b.partitions=9", "topics.new.config.retention.ms=1d",
              "node.data_dir=/x", "node.data_dir=/y",
-             "auto.create.topics.enable=true",
-             "connections.max.idle.ms=5000"));
+             "auto.create.topics.enable=true", "connections.max.idle.ms=5000"));
 
     assert_int_equal(s->defaults.partitions, 5);
     assert_string_equal(config_of(&s->defaults.configs, "tidemark.flush"),
@@ -461,8 +461,7 @@ static void tables_and_values_are_not_taken_for_each_other(void **state)
             "topics = { 'orders' }\n"
             "defaults = { config = 'x', partitions = {} }\n"
             "storage = { flush = 'sometimes', retention_check = print }\n",
-            NULL,
-            "config.lua:5: unknown name \"print\"\n");
+            NULL, "config.lua:5: unknown name \"print\"\n");
     refused("node = 3\n"
             "listeners = { bind = '127.0.0.1:9092' }\n"
             "topics = { 'orders' }\n"

@@ -16,6 +16,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+static const struct client_topics all_topics = {.count = -1};
+
 enum answer {
     ANSWER_VERSIONS,     /* ApiVersions 3: Metadata 0 to 9, Produce 3 to 3 */
     ANSWER_OLD_VERSIONS, /* 35 in version 0's form, then a proper one */
@@ -167,8 +169,8 @@ static void broker_start(struct broker *broker, const enum answer *script,
     broker->script = script;
     broker->count = count;
     broker->listener = socket(AF_INET, SOCK_STREAM, 0);
-    assert_int_equal(
-        bind(broker->listener, (struct sockaddr *)&at, sizeof(at)), 0);
+    assert_int_equal(bind(broker->listener, (struct sockaddr *)&at, sizeof(at)),
+                     0);
     assert_int_equal(listen(broker->listener, 4), 0);
     assert_int_equal(
         getsockname(broker->listener, (struct sockaddr *)&at, &bytes), 0);
@@ -188,7 +190,7 @@ static enum err ask(const enum answer *script, size_t count, struct why *why)
 
     broker_start(&broker, script, count);
     assert_int_equal(client_open(broker.address, &client, why), ERR_NONE);
-    err = client_metadata(client, NULL, -1, false, &arena, &response, why);
+    err = client_metadata(client, &all_topics, &arena, &response, why);
     if (!err) {
         assert_int_equal(response.topics_count, 1);
         assert_true(str_eq(response.topics[0].name, STR_LIT("orders")));
@@ -217,9 +219,9 @@ static void an_old_broker_is_asked_again_in_version_0(void **state)
 {
     struct why why = {{0}};
 
-    assert_int_equal(ASK(&why, ANSWER_OLD_VERSIONS, ANSWER_OLD_VERSIONS,
-                         ANSWER_METADATA),
-                     ERR_NONE);
+    assert_int_equal(
+        ASK(&why, ANSWER_OLD_VERSIONS, ANSWER_OLD_VERSIONS, ANSWER_METADATA),
+        ERR_NONE);
 }
 
 static void a_connection_that_ends_is_told(void **state)
@@ -257,7 +259,7 @@ static void nobody_there_is_told_with_what_to_do(void **state)
 
     assert_int_equal(client_open(server, &client, &why), ERR_NONE);
     assert_int_equal(
-        client_metadata(client, NULL, -1, false, &arena, &response, &why),
+        client_metadata(client, &all_topics, &arena, &response, &why),
         ERR_CLOSED);
     assert_string_equal(why.text, expected);
     client_close(client);
@@ -279,7 +281,7 @@ static void the_second_server_is_asked_when_the_first_is_down(void **state)
     servers = mem_printf("127.0.0.1:%u,%s", fixture_port(), broker.address);
     assert_int_equal(client_open(servers, &client, &why), ERR_NONE);
     assert_int_equal(
-        client_metadata(client, NULL, -1, false, &arena, &response, &why),
+        client_metadata(client, &all_topics, &arena, &response, &why),
         ERR_NONE);
     client_close(client);
     pthread_join(broker.thread, NULL);
@@ -295,23 +297,22 @@ static void a_request_that_the_broker_lacks_is_told(void **state)
     struct why why = {{0}};
     struct broker broker;
     struct client *client;
-    struct exchange x;
+    struct exchange x = {.arena = &arena};
 
     broker_start(&broker, script, ARRAY_COUNT(script));
     assert_int_equal(client_open(broker.address, &client, &why), ERR_NONE);
-    assert_int_equal(exchange_open(&x, client, CLIENT_ANY, API_JOIN_GROUP, 5,
-                                   &arena, &why),
-                     ERR_UNSUPPORTED);
+    assert_int_equal(
+        client_exchange(client, CLIENT_ANY, &x, API_JOIN_GROUP, 5, &why),
+        ERR_UNSUPPORTED);
     assert_non_null(strstr(why.text, "does not offer JoinGroup"));
     assert_int_equal(
-        exchange_open(&x, client, CLIENT_ANY, API_PRODUCE, 2, &arena, &why),
+        client_exchange(client, CLIENT_ANY, &x, API_PRODUCE, 2, &why),
         ERR_UNSUPPORTED);
     assert_int_equal(
-        exchange_open(&x, client, CLIENT_ANY, API_PRODUCE, 9, &arena, &why),
+        client_exchange(client, CLIENT_ANY, &x, API_PRODUCE, 9, &why),
         ERR_NONE);
     assert_int_equal(x.version, 3);
-    assert_int_equal(exchange_open(&x, client, 99, API_PRODUCE, 9, &arena,
-                                   &why),
+    assert_int_equal(client_exchange(client, 99, &x, API_PRODUCE, 9, &why),
                      ERR_CLOSED);
     assert_string_equal(why.text, "broker 99 is unknown");
     client_close(client);
@@ -329,19 +330,19 @@ static void silence_ends_with_the_time_out_or_with_stop(void **state)
     struct why why = {{0}};
     struct broker broker;
     struct client *client;
-    struct exchange x;
+    struct exchange x = {.arena = &arena};
 
     broker_start(&broker, script, ARRAY_COUNT(script));
     assert_int_equal(client_open(broker.address, &client, &why), ERR_NONE);
     assert_int_equal(
-        exchange_open(&x, client, CLIENT_ANY, API_METADATA, 9, &arena, &why),
+        client_exchange(client, CLIENT_ANY, &x, API_METADATA, 9, &why),
         ERR_NONE);
     x.timeout_ms = 50;
     assert_int_equal(exchange_run(&x, &why), ERR_TIMEOUT);
     assert_non_null(strstr(why.text, "does not answer in time"));
     client_set_stop(client, &stop);
     assert_int_equal(
-        exchange_open(&x, client, CLIENT_ANY, API_METADATA, 9, &arena, &why),
+        client_exchange(client, CLIENT_ANY, &x, API_METADATA, 9, &why),
         ERR_CANCELLED);
     client_close(client);
     shutdown(broker.listener, SHUT_RDWR);
@@ -352,8 +353,8 @@ static void silence_ends_with_the_time_out_or_with_stop(void **state)
 
 static void a_server_must_be_a_host_and_a_port(void **state)
 {
-    static const char *const bad[] = {"", ",", ":9092", "h:0", "h:70000",
-                                      "h:x", "a:1,b:"};
+    static const char *const bad[] = {"",        ",",   ":9092", "h:0",
+                                      "h:70000", "h:x", "a:1,b:"};
     static const char *const good[] = {"h", "h:1", "[::1]:9092", "[::1]",
                                        "a:1,b:2"};
     struct client *client;

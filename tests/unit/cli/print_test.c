@@ -96,7 +96,8 @@ static void numbers_are_grouped(void **state)
 static void utf8_is_told_from_what_only_looks_like_it(void **state)
 {
     assert_true(print_is_utf8(STR_LIT("")));
-    assert_true(print_is_utf8(STR_LIT("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x8c\x8a")));
+    assert_true(
+        print_is_utf8(STR_LIT("a\xc3\xa4\xe2\x82\xac\xf0\x9f\x8c\x8a")));
     assert_false(print_is_utf8(STR_LIT("\xc3")));
     assert_false(print_is_utf8(STR_LIT("\xc0\xaf")));
     assert_false(print_is_utf8(STR_LIT("\xe0\x80\xaf")));

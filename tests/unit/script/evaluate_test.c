@@ -176,15 +176,17 @@ static void the_sandbox_has_what_a_config_needs(void **state)
 static void the_sandbox_lacks_what_reaches_further(void **state)
 {
     static const char *const names[] = {
-        "io",           "os",           "debug",    "package",
-        "require",      "load",         "loadfile", "dofile",
-        "collectgarbage", "setmetatable", "getmetatable", "rawset",
-        "rawget",       "rawequal",     "rawlen",   "xpcall",
-        "coroutine",    "utf8",         "print",    "warn",
-        "_G",           "_VERSION",     "loadstring",
+        "io",           "os",           "debug",
+        "package",      "require",      "load",
+        "loadfile",     "dofile",       "collectgarbage",
+        "setmetatable", "getmetatable", "rawset",
+        "rawget",       "rawequal",     "rawlen",
+        "xpcall",       "coroutine",    "utf8",
+        "print",        "warn",         "_G",
+        "_VERSION",     "loadstring",
     };
     static const char *const members[] = {
-        "string.dump", "string.pack", "string.unpack", "table.move",
+        "string.dump", "string.pack", "string.unpack",   "table.move",
         "table.pack",  "math.random", "math.randomseed",
     };
 
@@ -297,8 +299,8 @@ static void a_key_that_is_no_name_is_told(void **state)
                         "config.lua:2: node: a name must be text or a whole "
                         "number, not a boolean\n");
     mem_free(report);
-    assert_non_null(value_find(value_find(&root, STR_LIT("node")),
-                               STR_LIT("ok")));
+    assert_non_null(
+        value_find(value_find(&root, STR_LIT("node")), STR_LIT("ok")));
 }
 
 static void errors_of_the_script_have_their_line(void **state)

@@ -114,21 +114,20 @@ static void sets_hold_ranges_classes_and_their_complements(void **state)
 
 static void gsub_replaces_by_text_table_and_function(void **state)
 {
-    holds(SAME
-          "same({('hello world'):gsub('o', '0')}, 'hell0 w0rld', 2)\n"
-          "same({('hello'):gsub('l', 'L', 1)}, 'heLlo', 1)\n"
-          "same({('abc'):gsub('%w', '%0%0')}, 'aabbcc', 3)\n"
-          "same({('a b'):gsub('(%w) (%w)', '%2 %1')}, 'b a', 1)\n"
-          "same({('abc'):gsub('', '-')}, '-a-b-c-', 4)\n"
-          "same({('abc'):gsub('b*', 'x')}, 'xaxcx', 3)\n"
-          "same({('$x $y'):gsub('%$(%w)', { x = 1, y = false })}, "
-          "'1 $y', 2)\n"
-          "same({('ab'):gsub('%w', function(c) return c:upper() end)}, "
-          "'AB', 2)\n"
-          "same({('ab'):gsub('%w', function() end)}, 'ab', 2)\n"
-          "same({('5%'):gsub('%%', '%%%%')}, '5%%', 1)\n"
-          "same({('abab'):gsub('^a', 'x')}, 'xbab', 1)\n"
-          "same({('abc'):gsub('()', '%1')}, '1a2b3c4', 4)\n");
+    holds(SAME "same({('hello world'):gsub('o', '0')}, 'hell0 w0rld', 2)\n"
+               "same({('hello'):gsub('l', 'L', 1)}, 'heLlo', 1)\n"
+               "same({('abc'):gsub('%w', '%0%0')}, 'aabbcc', 3)\n"
+               "same({('a b'):gsub('(%w) (%w)', '%2 %1')}, 'b a', 1)\n"
+               "same({('abc'):gsub('', '-')}, '-a-b-c-', 4)\n"
+               "same({('abc'):gsub('b*', 'x')}, 'xaxcx', 3)\n"
+               "same({('$x $y'):gsub('%$(%w)', { x = 1, y = false })}, "
+               "'1 $y', 2)\n"
+               "same({('ab'):gsub('%w', function(c) return c:upper() end)}, "
+               "'AB', 2)\n"
+               "same({('ab'):gsub('%w', function() end)}, 'ab', 2)\n"
+               "same({('5%'):gsub('%%', '%%%%')}, '5%%', 1)\n"
+               "same({('abab'):gsub('^a', 'x')}, 'xbab', 1)\n"
+               "same({('abc'):gsub('()', '%1')}, '1a2b3c4', 4)\n");
 }
 
 static void gmatch_walks_all_matches_once(void **state)
