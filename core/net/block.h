@@ -1,10 +1,10 @@
 /* block.h - the memory that frames are read into.
  *
  * A block is counted: the connection that reads into it and every request whose
- * frame lies in it hold one reference. Blocks come from a pool of their loop, so
- * a busy connection reads into memory that is still in the cache, and an idle
- * one holds none. Bytes handed out are charged to the budget of the process.
- * One loop only. */
+ * frame lies in it hold one reference. Blocks come from a pool of their loop,
+ * so a busy connection reads into memory that is still in the cache, and an
+ * idle one holds none. Bytes handed out are charged to the budget of the
+ * process. One loop only. */
 #ifndef NET_BLOCK_H
 #define NET_BLOCK_H
 

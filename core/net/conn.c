@@ -26,6 +26,7 @@ enum {
     FRAME_COPY_BYTES = 8 * 1024, /* frames up to this are copied */
     FRAME_GROWTH = 16,           /* a frame's memory: so many times its bytes */
     READS_A_TURN = 8,            /* then others have their turn */
+    UNSENT_MAX = 1024,           /* answers, however small */
 };
 
 static void conn_parse(struct conn *conn);
@@ -41,7 +42,7 @@ static const struct net_options *conn_options(const struct conn *conn)
 }
 
 /* Moves the connection to the busy end of the list. */
-static void conn_touch(struct conn *conn)
+void conn_touch(struct conn *conn)
 {
     int64_t now = conn_now(conn);
 
@@ -67,6 +68,14 @@ static void conn_enter_half(struct conn *conn)
     }
 }
 
+static void conn_uncount(struct mail *mail)
+{
+    struct conn *conn = container_of(mail, struct conn, gone_mail);
+
+    peers_remove(&conn->net_loop->net->peers, &conn->peer_key);
+    mem_free(conn);
+}
+
 /* Frees the connection once nothing refers to it any more. */
 static void conn_maybe_free(struct conn *conn)
 {
@@ -81,7 +90,12 @@ static void conn_maybe_free(struct conn *conn)
         handler->closed(handler->arg, conn->user);
     }
     list_remove(&conn->node);
-    mem_free(conn);
+    if (conn->is_counted) {
+        conn->gone_mail.deliver = conn_uncount;
+        mail_send(loops_at(conn_options(conn)->loops, 0), &conn->gone_mail);
+    } else {
+        mem_free(conn);
+    }
     net_loop_conn_gone(net_loop);
 }
 
@@ -124,12 +138,19 @@ void conn_close(struct conn *conn)
     }
 }
 
+/* Rule 4: the client does not take its answers. */
+static bool conn_is_full(const struct conn *conn)
+{
+    return conn->output_bytes >= conn_options(conn)->limits.output_bytes ||
+           conn->unsent >= UNSENT_MAX;
+}
+
 /* Rule 1 and the limits: may the next frame be started? */
 static bool conn_may_start(const struct conn *conn, bool overlaps)
 {
     const struct net_limits *limits = &conn_options(conn)->limits;
 
-    if (conn->output_bytes >= limits->output_bytes) {
+    if (conn_is_full(conn) || conn->net_loop->draining) {
         return false;
     }
     if (conn->running == 0) {
@@ -143,11 +164,18 @@ static struct request *conn_new_request(struct conn *conn, uint8_t *frame,
                                         uint32_t bytes, bool overlaps)
 {
     bool copied = bytes <= FRAME_COPY_BYTES;
-    struct request *request =
-        mem_alloc(sizeof(*request) + (copied ? bytes : 0));
+    uint32_t own_bytes =
+        (uint32_t)sizeof(struct request) + (copied ? bytes : 0);
+    struct request *request = mem_alloc(own_bytes);
+    struct budget *budget = conn_options(conn)->budget;
 
-    *request = (struct request){
-        .conn = conn, .frame = frame, .bytes = bytes, .overlaps = overlaps};
+    budget_charge(budget, own_bytes);
+    *request = (struct request){.conn = conn,
+                                .frame = frame,
+                                .bytes = bytes,
+                                .arena = {.budget = budget},
+                                .charged_bytes = own_bytes,
+                                .overlaps = overlaps};
     if (copied) {
         request->frame = (uint8_t *)(request + 1);
         memcpy(request->frame, frame, bytes);
@@ -191,6 +219,7 @@ static bool conn_parse_one(struct conn *conn)
     if (!conn_may_start(conn, overlaps)) {
         return false;
     }
+    conn_leave_half(conn);
     request = conn_new_request(conn, at + 4, bytes, overlaps);
     conn->parsed += 4 + bytes;
     options->handler.request(options->handler.arg, request);
@@ -294,16 +323,16 @@ static bool conn_make_room(struct conn *conn)
     return true;
 }
 
-/* Reads once. Gives whether there may be more at once. */
+/* Reads once. Gives whether there may be more at once. A frame that has begun
+ * keeps its deadline while it starves: those that do not fit into the budget
+ * together must not wait for each other for ever. */
 static bool conn_read_once(struct conn *conn)
 {
     uint32_t room;
     ssize_t got;
 
     if (!conn_make_room(conn)) {
-        list_remove(&conn->starved_node);
-        list_push(&conn->net_loop->starved, &conn->starved_node);
-        conn_leave_half(conn);
+        net_loop_starve(conn->net_loop, conn);
         conn_update_events(conn);
         return false;
     }
@@ -341,6 +370,14 @@ void conn_retry(struct conn *conn)
     conn_update_events(conn);
 }
 
+/* Noticed while the connection is not read from: what it sent before is still
+ * read, when its turn comes. */
+static void conn_hung_up(struct conn *conn)
+{
+    conn->hung_up = true;
+    conn_update_events(conn);
+}
+
 static void conn_poll(uv_poll_t *poll, int status, int events)
 {
     struct conn *conn = poll->data;
@@ -355,7 +392,7 @@ static void conn_poll(uv_poll_t *poll, int status, int events)
     if ((events & UV_READABLE) != 0) {
         conn_read(conn);
     } else if ((events & UV_DISCONNECT) != 0) {
-        conn_end_input(conn);
+        conn_hung_up(conn);
     } else if ((events & UV_WRITABLE) == 0) {
         conn_close(conn);
     }
@@ -365,15 +402,14 @@ static void conn_poll(uv_poll_t *poll, int status, int events)
  * and its client takes its answers (rule 4). A hang-up is noticed always. */
 void conn_update_events(struct conn *conn)
 {
-    int events = conn->input_ended ? 0 : UV_DISCONNECT;
-    bool output_full =
-        conn->output_bytes >= conn_options(conn)->limits.output_bytes;
+    int events = conn->input_ended || conn->hung_up ? 0 : UV_DISCONNECT;
 
     if (conn->closing) {
         return;
     }
-    if (!output_full && !conn->input_ended &&
-        list_is_empty(&conn->starved_node) && !conn_has_whole_frame(conn)) {
+    if (!conn_is_full(conn) && !conn->input_ended &&
+        !conn->net_loop->draining && list_is_empty(&conn->starved_node) &&
+        !conn_has_whole_frame(conn)) {
         events |= UV_READABLE;
     }
     if (conn_out_is_due(conn) && list_is_empty(&conn->dirty_node)) {
@@ -426,6 +462,7 @@ void conn_respond(struct request *request, struct part *parts, uint32_t count)
         conn_maybe_free(conn);
         return;
     }
+    conn->unsent++;
     request->parts = parts;
     request->parts_count = count;
     for (uint32_t i = 0; i < count; i++) {
@@ -448,24 +485,16 @@ void conn_refuse(struct request *request)
     }
 }
 
-void conn_start(struct net_loop *net_loop, int fd, uint32_t listener)
+/* Where both ends are. */
+static void conn_name(struct conn *conn)
 {
-    struct conn *conn = MEM_NEW(struct conn);
     struct sockaddr_storage peer = {0};
     socklen_t local_bytes = sizeof(conn->local);
     socklen_t peer_bytes = sizeof(peer);
     char host[INET6_ADDRSTRLEN] = "?";
 
-    conn->net_loop = net_loop;
-    conn->fd = fd;
-    conn->listener = listener;
-    list_init(&conn->requests);
-    list_init(&conn->node);
-    list_init(&conn->half_node);
-    list_init(&conn->starved_node);
-    list_init(&conn->dirty_node);
-    getsockname(fd, (struct sockaddr *)&conn->local, &local_bytes);
-    getpeername(fd, (struct sockaddr *)&peer, &peer_bytes);
+    getsockname(conn->fd, (struct sockaddr *)&conn->local, &local_bytes);
+    getpeername(conn->fd, (struct sockaddr *)&peer, &peer_bytes);
     if (peer.ss_family == AF_INET6) {
         struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&peer;
 
@@ -479,6 +508,26 @@ void conn_start(struct net_loop *net_loop, int fd, uint32_t listener)
         snprintf(conn->peer, sizeof(conn->peer), "%s:%u", host,
                  ntohs(in->sin_port));
     }
+}
+
+void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
+                const struct peer_key *counted)
+{
+    struct conn *conn = MEM_NEW(struct conn);
+
+    conn->net_loop = net_loop;
+    conn->fd = fd;
+    conn->listener = listener;
+    if (counted != NULL) {
+        conn->is_counted = true;
+        conn->peer_key = *counted;
+    }
+    list_init(&conn->requests);
+    list_init(&conn->node);
+    list_init(&conn->half_node);
+    list_init(&conn->starved_node);
+    list_init(&conn->dirty_node);
+    conn_name(conn);
     conn->active_ms = conn_now(conn);
     list_push(&net_loop->conns, &conn->node);
     net_loop->count++;

@@ -10,8 +10,11 @@
  *     handler.overlaps() says so of it and of all that run.
  *  2. Answers leave in the order of the frames, whatever order they come in.
  *  3. A frame's memory grows as its bytes arrive, at most 16 times of what has
- *     come, never beyond limits.frame_bytes, always from the budget.
- *  4. A client that does not read its answers is not read from.
+ *     come, never beyond limits.frame_bytes, always from the budget. What a
+ *     request takes beyond its frame is charged to the budget as well: while
+ *     that is over its limit, nobody is read from.
+ *  4. A client that does not read its answers is not read from, and after
+ *     limits.idle_ms closed.
  *
  * A connection belongs to one loop; all of this runs there. */
 #ifndef NET_CONN_H
@@ -52,17 +55,19 @@ struct request {
     uint32_t parts_count;
     uint32_t parts_sent;
     uint32_t part_sent_bytes;
+    uint32_t charged_bytes; /* of the budget, for this struct and the copy */
     bool answered;
     bool overlaps;
 };
 
 struct net_limits {
-    uint32_t frame_bytes;      /* larger frames close the connection */
-    uint32_t connections;      /* more are closed at once */
-    uint32_t requests_running; /* of one connection; then it is not read */
-    uint32_t output_bytes;     /* unsent answers; then it is not read */
-    int64_t idle_ms;           /* nothing came and nothing runs: closed */
-    int64_t half_frame_ms;     /* a frame that does not end: closed */
+    uint32_t frame_bytes;        /* larger frames close the connection */
+    uint32_t connections;        /* more are closed at once */
+    uint32_t connections_per_ip; /* the same; not counted on loopback */
+    uint32_t requests_running;   /* of one connection; then it is not read */
+    uint32_t output_bytes;       /* unsent answers; then it is not read */
+    int64_t idle_ms;             /* nothing came, left or runs: closed */
+    int64_t half_frame_ms;       /* a frame that does not end: closed */
 };
 
 struct net_handler {
@@ -75,9 +80,6 @@ struct net_handler {
     void (*closed)(void *arg, void *user);
     void *arg;
 };
-
-/* Takes over a connected, non-blocking socket. On the loop of net_loop. */
-void conn_start(struct net_loop *net_loop, int fd, uint32_t listener);
 
 /* The answer: count parts, which (like what they point to) live in
  * request->arena or as long. count 0: no answer is due (acks=0). The request is

@@ -17,9 +17,13 @@ enum { IOV_COUNT = 64, SENDFILE_BYTES_MAX = 1 << 20 };
 
 void conn_out_free(struct request *request)
 {
+    struct net_loop *net_loop = request->conn->net_loop;
+
     arena_reset(&request->arena);
     block_unref(request->block);
+    budget_give(net_loop->net->options.budget, request->charged_bytes);
     mem_free(request);
+    net_loop_given(net_loop);
 }
 
 bool conn_out_is_due(const struct conn *conn)
@@ -50,8 +54,8 @@ static int conn_out_gather(struct conn *conn, struct iovec *iov, bool *more)
                 *more = true;
                 return count;
             }
-            iov[count++] = (struct iovec){(void *)(part->ptr + skip),
-                                          part->bytes - skip};
+            iov[count++] =
+                (struct iovec){(void *)(part->ptr + skip), part->bytes - skip};
             skip = 0;
         }
     }
@@ -82,6 +86,7 @@ static void conn_out_advance(struct conn *conn, size_t bytes)
             request->part_sent_bytes = 0;
         }
         list_remove(&request->node);
+        conn->unsent--;
         conn_out_free(request);
     }
     must(bytes == 0);
@@ -98,8 +103,8 @@ static ssize_t conn_out_once(struct conn *conn)
     if (count > 0) {
         struct msghdr message = {.msg_iov = iov, .msg_iovlen = (size_t)count};
 
-        sent = sendmsg(conn->fd, &message,
-                       MSG_NOSIGNAL | (more ? MSG_MORE : 0));
+        sent =
+            sendmsg(conn->fd, &message, MSG_NOSIGNAL | (more ? MSG_MORE : 0));
     } else {
         struct request *request =
             container_of(conn->requests.next, struct request, node);
@@ -135,6 +140,7 @@ bool conn_out_send(struct conn *conn)
         if (sent == 0) {
             break;
         }
+        conn_touch(conn);
         conn_out_advance(conn, (size_t)sent);
     }
     return true;

@@ -24,48 +24,76 @@ struct listener_deal {
     struct net_loop *net_loop;
     int fd;
     uint32_t listener;
+    bool is_counted;
+    struct peer_key peer_key;
 };
 
 static void listener_deliver(struct mail *mail)
 {
-    struct listener_deal *deal =
-        container_of(mail, struct listener_deal, mail);
+    struct listener_deal *deal = container_of(mail, struct listener_deal, mail);
 
     /* Mail of one sender keeps its order, and listeners stop before a drain. */
     must(!deal->net_loop->draining);
-    conn_start(deal->net_loop, deal->fd, deal->listener);
+    conn_start(deal->net_loop, deal->fd, deal->listener,
+               deal->is_counted ? &deal->peer_key : NULL);
     mem_free(deal);
 }
 
+/* Whether the limits leave room for one more; it is counted then. */
+static bool listener_admits(struct net *net,
+                            const struct sockaddr_storage *address,
+                            struct peer_key *key, bool *is_counted)
+{
+    const struct net_limits *limits = &net->options.limits;
+    uint32_t open =
+        atomic_load_explicit(&net->connections, memory_order_relaxed);
+
+    if (open >= limits->connections) {
+        trace(TRACE_WARN,
+              "refused a connection: %u are open (limits.connections)", open);
+        return false;
+    }
+    *is_counted = peer_key_of(address, key);
+    if (*is_counted &&
+        !peers_add(&net->peers, key, limits->connections_per_ip)) {
+        trace(TRACE_WARN,
+              "refused a connection: its address has %u open "
+              "(limits.connections_per_ip)",
+              limits->connections_per_ip);
+        return false;
+    }
+    atomic_fetch_add_explicit(&net->connections, 1, memory_order_relaxed);
+    return true;
+}
+
 /* fd goes to the next loop in turn; refused when there are too many. */
-static void listener_deal_out(struct listener *listener, int fd)
+static void listener_deal_out(struct listener *listener, int fd,
+                              const struct sockaddr_storage *address)
 {
     struct net *net = listener->net;
     struct net_loop *net_loop = &net->loops[net->next_loop];
-    uint32_t open = atomic_fetch_add_explicit(&net->connections, 1,
-                                              memory_order_relaxed);
-    struct listener_deal *deal;
+    struct listener_deal deal = {.mail = {.deliver = listener_deliver},
+                                 .net_loop = net_loop,
+                                 .fd = fd,
+                                 .listener = listener->index};
+    struct listener_deal *sent;
     int one = 1;
 
-    if (open >= net->options.limits.connections) {
-        atomic_fetch_sub_explicit(&net->connections, 1, memory_order_relaxed);
-        trace(TRACE_WARN,
-              "refused a connection: %u are open (limits.connections)", open);
+    if (!listener_admits(net, address, &deal.peer_key, &deal.is_counted)) {
         close(fd);
         return;
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
     net->next_loop = (net->next_loop + 1) % net->loops_count;
     if (loop_is_current(net_loop->loop)) {
-        conn_start(net_loop, fd, listener->index);
+        conn_start(net_loop, fd, listener->index,
+                   deal.is_counted ? &deal.peer_key : NULL);
         return;
     }
-    deal = MEM_NEW(struct listener_deal);
-    deal->mail.deliver = listener_deliver;
-    deal->net_loop = net_loop;
-    deal->fd = fd;
-    deal->listener = listener->index;
-    mail_send(net_loop->loop, &deal->mail);
+    sent = mem_alloc(sizeof(*sent));
+    *sent = deal;
+    mail_send(net_loop->loop, &sent->mail);
 }
 
 /* Out of descriptors: takes the connection with the one kept in reserve, and
@@ -95,11 +123,13 @@ static void listener_poll(uv_poll_t *poll, int status, int events)
     (void)status;
     (void)events;
     for (int i = 0; i < ACCEPTS_A_TURN; i++) {
-        int fd = accept4(listener->fd, NULL, NULL,
+        struct sockaddr_storage address = {0};
+        socklen_t bytes = sizeof(address);
+        int fd = accept4(listener->fd, (struct sockaddr *)&address, &bytes,
                          SOCK_NONBLOCK | SOCK_CLOEXEC);
 
         if (fd >= 0) {
-            listener_deal_out(listener, fd);
+            listener_deal_out(listener, fd, &address);
         } else if (errno == EMFILE || errno == ENFILE) {
             listener_refuse_one(listener);
             return;
@@ -203,8 +233,7 @@ static void listener_holder(uint16_t port, char *text, size_t bytes)
 
 /* host as an address; false when it is none. */
 static bool listener_address(const char *host, uint16_t port,
-                             struct sockaddr_storage *address,
-                             socklen_t *bytes)
+                             struct sockaddr_storage *address, socklen_t *bytes)
 {
     struct sockaddr_in *in = (struct sockaddr_in *)address;
     struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)address;
@@ -225,8 +254,8 @@ static bool listener_address(const char *host, uint16_t port,
     return false;
 }
 
-static enum err listener_bind_failed(const char *host, uint16_t port,
-                                     int error, struct why *why)
+static enum err listener_bind_failed(const char *host, uint16_t port, int error,
+                                     struct why *why)
 {
     char holder[128] = "";
 

@@ -39,10 +39,9 @@ static void net_loop_flush(struct env_task *task)
     }
 }
 
-/* Bytes went back to the budget. */
-static void net_loop_given(void *arg)
+/* All that starve try at once: the first ones get what there is. */
+void net_loop_given(struct net_loop *net_loop)
 {
-    struct net_loop *net_loop = arg;
     struct list starved;
 
     if (list_is_empty(&net_loop->starved)) {
@@ -57,6 +56,19 @@ static void net_loop_given(void *arg)
     }
 }
 
+static void net_loop_block_given(void *arg)
+{
+    net_loop_given(arg);
+}
+
+/* Another loop may give back what this one waits for: so it looks again. */
+void net_loop_starve(struct net_loop *net_loop, struct conn *conn)
+{
+    list_remove(&conn->starved_node);
+    list_push(&net_loop->starved, &conn->starved_node);
+    net_loop_set_reaper(net_loop);
+}
+
 /* When the reaper has to look next; -1: never. */
 static int64_t net_loop_next_due(const struct net_loop *net_loop, int64_t now)
 {
@@ -67,15 +79,16 @@ static int64_t net_loop_next_due(const struct net_loop *net_loop, int64_t now)
         due = now + STARVED_RETRY_MS;
     }
     if (!list_is_empty(&net_loop->halves)) {
-        due = MIN(due, container_of(net_loop->halves.next, struct conn,
-                                    half_node)
-                               ->half_since_ms +
-                           limits->half_frame_ms);
+        due =
+            MIN(due, container_of(net_loop->halves.next, struct conn, half_node)
+                             ->half_since_ms +
+                         limits->half_frame_ms);
     }
     if (!list_is_empty(&net_loop->conns)) {
-        due = MIN(due, container_of(net_loop->conns.next, struct conn, node)
-                               ->active_ms +
-                           limits->idle_ms);
+        due = MIN(
+            due,
+            container_of(net_loop->conns.next, struct conn, node)->active_ms +
+                limits->idle_ms);
     }
     return due == INT64_MAX ? -1 : due;
 }
@@ -116,7 +129,8 @@ static void net_loop_reap(struct env_timer *timer)
         if (now - conn->active_ms < limits->idle_ms) {
             break;
         }
-        if (list_is_empty(&conn->requests)) {
+        /* One that waits for an answer of ours is not idle. */
+        if (conn->running == 0 || conn_out_is_due(conn)) {
             conn_close(conn);
         }
         conn->active_ms = now;
@@ -140,7 +154,7 @@ static void net_loop_init(struct net_loop *net_loop, struct net *net,
     list_init(&net_loop->starved);
     list_init(&net_loop->dirty);
     block_pool_init(&net_loop->pool, net_loop->env, net->options.budget,
-                    net_loop_given, net_loop);
+                    net_loop_block_given, net_loop);
 }
 
 struct net *net_open(const struct net_options *options)
@@ -177,6 +191,7 @@ static void net_drained(struct mail *mail)
     if (net->reserve_fd >= 0) {
         close(net->reserve_fd);
     }
+    peers_fini(&net->peers);
     mem_free(net->loops);
     mem_free(net);
     closed(arg);
@@ -201,6 +216,9 @@ void net_loop_conn_gone(struct net_loop *net_loop)
     net_loop->count--;
     atomic_fetch_sub_explicit(&net_loop->net->connections, 1,
                               memory_order_relaxed);
+    if (net_loop->count == 0) {
+        env_timer_stop(net_loop->env, &net_loop->reaper);
+    }
     net_loop_maybe_drained(net_loop);
 }
 

@@ -1,8 +1,10 @@
-/* net_private.h - what net.c, conn.c, conn_out.c and listener.c share. */
+/* net_private.h - what net.c, conn.c, conn_out.c, listener.c and peers.c
+ * share. */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
 
 #include "net/net.h"
+#include "net/peers.h"
 #include <stdatomic.h>
 #include <uv.h>
 
@@ -42,12 +44,12 @@ struct net {
     unsigned next_loop; /* who gets the next connection */
     unsigned drained_count;
     struct listener *listeners;
-    int reserve_fd; /* given up for a moment when descriptors run out */
+    int reserve_fd;     /* given up for a moment when descriptors run out */
+    struct peers peers; /* loop 0 */
     _Atomic uint32_t connections;
     int64_t grace_ms;
     void (*closed)(void *arg);
     void *closed_arg;
-    uint32_t handles; /* of listeners, until their close callbacks ran */
 };
 
 struct conn {
@@ -61,8 +63,9 @@ struct conn {
     struct list requests; /* oldest first: running, or answered and unsent */
     uint32_t running;
     uint32_t running_alone; /* of them, those that allow no other */
+    uint32_t unsent;        /* answered requests that are still here */
     uint64_t output_bytes;
-    int64_t active_ms;
+    int64_t active_ms; /* something came or left */
     int64_t half_since_ms;
     struct list node; /* in net_loop->conns */
     struct list half_node;
@@ -71,16 +74,26 @@ struct conn {
     bool closing;
     bool handle_closed;
     bool parsing;
-    bool input_ended; /* the client sent its last byte */
+    bool hung_up;     /* the client sends no more: bytes may wait, unread */
+    bool input_ended; /* its last byte was read */
+    bool is_counted;  /* in net->peers, under peer_key */
+    struct peer_key peer_key;
+    struct mail gone_mail; /* to loop 0: uncount it, and free it */
     void *user;
     struct sockaddr_storage local;
     char peer[64];
 };
 
+/* Takes over a connected, non-blocking socket. On the loop of net_loop.
+ * counted: the address that it is counted under; NULL: it is not. */
+void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
+                const struct peer_key *counted);
 /* Sends what can be sent; false when the connection was closed by it. */
 bool conn_out_send(struct conn *conn);
 /* The oldest answer is there and waits for the socket. */
 bool conn_out_is_due(const struct conn *conn);
+/* Something has come or left: it is not idle. */
+void conn_touch(struct conn *conn);
 /* Frees a request that is out of its connection's list. */
 void conn_out_free(struct request *request);
 /* Sets what the poll waits for, from the state of the connection. */
@@ -95,6 +108,10 @@ void conn_retry(struct conn *conn);
 void net_loop_conn_gone(struct net_loop *net_loop);
 void net_loop_set_reaper(struct net_loop *net_loop);
 void net_loop_mark_dirty(struct net_loop *net_loop, struct conn *conn);
+/* The budget has none left for it: it is tried again when it has. */
+void net_loop_starve(struct net_loop *net_loop, struct conn *conn);
+/* Bytes went back to the budget. */
+void net_loop_given(struct net_loop *net_loop);
 
 void listener_stop(struct listener *listener);
 
