@@ -43,7 +43,8 @@ static void controller_apply(struct quorum_machine *machine, uint64_t index,
 
 static uint64_t controller_applied(struct quorum_machine *machine)
 {
-    return meta_applied(container_of(machine, struct controller, machine)->meta);
+    return meta_applied(
+        container_of(machine, struct controller, machine)->meta);
 }
 
 static void controller_checkpointed(struct db_checkpoint *checkpoint,
@@ -98,6 +99,36 @@ static void controller_change_keep(struct controller_change *change,
     }
 }
 
+enum err controller_promise(struct controller_change *change,
+                            const struct state *state, int32_t partitions,
+                            struct why *why)
+{
+    struct controller *controller = change->controller;
+    const struct controller_options *options = &controller->options;
+    int64_t there =
+        topics_partitions_count(&state->topics) + controller->promised;
+
+    if (partitions > options->partitions_max - there) {
+        return why_set(why, ERR_POLICY_VIOLATION,
+                       "%d partitions would be more than this cluster may "
+                       "have, %lld (limits.partitions); %lld are there",
+                       partitions, (long long)options->partitions_max,
+                       (long long)there);
+    }
+    if (disk_free_bytes(controller->env->disk, controller->log_folder) <
+        options->reserve_bytes) {
+        return why_set(why, ERR_FULL,
+                       "the disk is full down to its reserve of %llu MiB: "
+                       "nothing new is made until there is space",
+                       (unsigned long long)(options->reserve_bytes >> 20));
+    }
+    if (!change->check_only) {
+        change->promised = partitions;
+        controller->promised += partitions;
+    }
+    return ERR_NONE;
+}
+
 /* The command was applied just now, or will not be. */
 static void controller_change_applied(struct quorum_proposal *proposal,
                                       enum err err, uint64_t index)
@@ -106,6 +137,8 @@ static void controller_change_applied(struct quorum_proposal *proposal,
         container_of(proposal, struct controller_change, proposal);
     struct controller *controller = change->controller;
 
+    controller->promised -= change->promised;
+    change->promised = 0;
     if (err != ERR_NONE) {
         change->err = why_set(&change->why, err, "%s", err_text(err));
         controller_change_finish(change);
@@ -131,8 +164,8 @@ static void controller_change_run(struct call *call)
 
     list_push(&controller->changes, &change->node);
     if (err == ERR_NONE && change->prepare != NULL) {
-        err = change->prepare(change, meta_state(controller->meta),
-                              &change->why);
+        err =
+            change->prepare(change, meta_state(controller->meta), &change->why);
     }
     if (err == ERR_NONE && !change->check_only) {
         err = command_encode(&change->command, &change->arena,
@@ -140,6 +173,7 @@ static void controller_change_run(struct call *call)
     }
     change->err = err;
     if (err != ERR_NONE || change->check_only) {
+        controller->promised -= change->promised;
         if (err != ERR_NONE && change->why.text[0] == '\0') {
             why_set(&change->why, err, "%s", err_text(err));
         }
@@ -192,12 +226,12 @@ static void controller_failed(void *arg, const struct why *why)
 static enum err controller_open_meta(struct controller *controller,
                                      struct why *why)
 {
-    struct meta_options options = {
-        .path = controller->meta_path,
-        .defaults = &controller->options.topic_defaults,
-        .on_apply = controller_follow,
-        .failed = controller_failed,
-        .arg = controller};
+    struct meta_options options = {.path = controller->meta_path,
+                                   .defaults =
+                                       &controller->options.topic_defaults,
+                                   .on_apply = controller_follow,
+                                   .failed = controller_failed,
+                                   .arg = controller};
 
     return meta_open(controller->env, &options, &controller->meta, why);
 }

@@ -6,7 +6,8 @@
  * SQLite, a new image for the loops, logs opened or removed here -> the answer.
  * So when a change is answered, every loop of this node sees it.
  *
- * The state belongs to the control loop (loop 0); other loops read the image. */
+ * The state belongs to the control loop (loop 0); other loops read the image.
+ */
 #ifndef CLUSTER_CONTROLLER_H
 #define CLUSTER_CONTROLLER_H
 
@@ -27,7 +28,9 @@ struct controller_options {
     int32_t listeners_count;
     struct topic_settings topic_defaults;
     int64_t retention_check_ms;
-    bool clean; /* the last stop was clean */
+    int64_t partitions_max; /* of all topics together */
+    uint64_t reserve_bytes; /* of the disk: what grows is refused below it */
+    bool clean;             /* the last stop was clean */
     /* The node cannot go on (a disk failed, the state is not ours). */
     void (*failed)(void *arg, const struct why *why);
     void *arg;
@@ -45,10 +48,10 @@ struct controller_report {
 /* Loads the state and joins the quorum. Control loop. ready: once, later, when
  * this node serves: it leads, is registered, and its logs are open.
  * Errors: those of meta_open(), quorum_open(). */
-MUST_USE enum err controller_open(const struct controller_options *options,
-                                  void (*ready)(void *arg,
-                                                const struct controller_report *),
-                                  struct controller **out, struct why *why);
+MUST_USE enum err
+controller_open(const struct controller_options *options,
+                void (*ready)(void *arg, const struct controller_report *),
+                struct controller **out, struct why *why);
 /* Closes all logs, then the quorum and the database: everything is on disk.
  * No change may be under way. Control loop. */
 void controller_close(struct controller *controller, void (*done)(void *arg),
@@ -79,6 +82,7 @@ struct controller_change {
     struct call call; /* private from here on */
     struct quorum_proposal proposal;
     struct list node;
+    int32_t promised; /* partitions */
 };
 
 /* Any loop. Answers by mail.
@@ -86,6 +90,12 @@ struct controller_change {
  * refuses, as it stands in the result. */
 void controller_change(struct controller_change *change);
 void controller_change_end(struct controller_change *change);
+/* In prepare(), control loop: whether so many partitions more may be made,
+ * those of changes under way counted. This change has them promised then.
+ * Errors: ERR_POLICY_VIOLATION (options.partitions_max), ERR_FULL. */
+MUST_USE enum err controller_promise(struct controller_change *change,
+                                     const struct state *state,
+                                     int32_t partitions, struct why *why);
 
 /* Any loop, within a turn; image_ref() what is needed longer. */
 const struct image *controller_image(const struct controller *controller);

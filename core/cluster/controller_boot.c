@@ -41,8 +41,8 @@ static struct uuid controller_new_uuid(struct controller *controller)
     return uuid;
 }
 
-static struct command controller_boot_init_cluster(
-    struct controller *controller)
+static struct command
+controller_boot_init_cluster(struct controller *controller)
 {
     char *text = arena_alloc(&controller->boot.arena, UUID_TEXT_BYTES);
 
@@ -74,12 +74,11 @@ static struct command controller_boot_register(struct controller *controller)
 }
 
 /* Every slot that nobody, or a node that is gone, coordinates. */
-static struct command controller_boot_coordinators(
-    struct controller *controller)
+static struct command
+controller_boot_coordinators(struct controller *controller)
 {
     struct command_set_coordinators_slot *slots =
-        arena_array(&controller->boot.arena, COORDINATOR_SLOTS,
-                    sizeof(*slots));
+        arena_array(&controller->boot.arena, COORDINATOR_SLOTS, sizeof(*slots));
     int32_t count = 0;
 
     for (int32_t i = 0; i < COORDINATOR_SLOTS; i++) {

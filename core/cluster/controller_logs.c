@@ -12,6 +12,9 @@
 #include "base/trace.h"
 #include "log/names.h"
 
+/* What is left of a stray's name: a folder's name has 255 bytes. */
+enum { STRAY_NAME_BYTES = 210 };
+
 /* One partition of a job, on its owner's loop. */
 struct logs_part {
     struct call call;
@@ -36,8 +39,9 @@ static struct loop *controller_logs_loop(const struct controller *controller,
     return loops_at(loops, (first + (uint32_t)partition) % loops_count(loops));
 }
 
-static struct log_config controller_logs_config(
-    const struct topic_settings *settings)
+static struct log_config
+controller_logs_config(const struct controller *controller,
+                       const struct topic_settings *settings)
 {
     return (struct log_config){
         .segment_bytes = settings->segment_bytes,
@@ -49,6 +53,7 @@ static struct log_config controller_logs_config(
         .file_delete_delay_ms = settings->file_delete_delay_ms,
         .flush_messages = settings->flush_messages,
         .flush_ms = settings->flush_ms,
+        .reserve_bytes = (int64_t)controller->options.reserve_bytes,
         .flush_commit = settings->flush == TOPIC_FLUSH_COMMIT,
         .retain = (settings->cleanup_policy & TOPIC_CLEANUP_DELETE) != 0};
 }
@@ -71,13 +76,13 @@ static void controller_logs_tell(struct controller *controller,
     }
     if (report->damaged_offset >= 0) {
         controller->report.damaged++;
-        trace(TRACE_ERROR,
-              "%s-%d: damage at offset %lld: file %s/%s, position %llu; nothing "
-              "was cut, the rest is served; tidemark log check %s tells more",
-              topic->name.ptr, part->partition,
-              (long long)report->damaged_offset, part->folder,
-              report->damaged_file,
-              (unsigned long long)report->damaged_position, part->folder);
+        trace(
+            TRACE_ERROR,
+            "%s-%d: damage at offset %lld: file %s/%s, position %llu; nothing "
+            "was cut, the rest is served; tidemark log check %s tells more",
+            topic->name.ptr, part->partition, (long long)report->damaged_offset,
+            part->folder, report->damaged_file,
+            (unsigned long long)report->damaged_position, part->folder);
     }
 }
 
@@ -96,8 +101,8 @@ static void controller_logs_finish(struct logs_job *job)
     list_init(&changes);
     list_move(&job->changes, &changes);
     while (!list_is_empty(&changes)) {
-        struct controller_change *change = container_of(
-            changes.next, struct controller_change, node);
+        struct controller_change *change =
+            container_of(changes.next, struct controller_change, node);
 
         list_remove(&change->node);
         list_push(&controller->changes, &change->node);
@@ -140,7 +145,8 @@ static void controller_logs_open_part(struct call *call)
         .topic_id = job->topic->id,
         .partition = part->partition,
         .leader_epoch = job->topic->partitions[part->partition].leader_epoch,
-        .config = controller_logs_config(&job->topic->settings),
+        .config =
+            controller_logs_config(job->controller, &job->topic->settings),
         .retention_check_ms = options->retention_check_ms,
         .wall = job->controller->wall,
         .clean = options->clean,
@@ -245,8 +251,8 @@ static void controller_logs_start_remove(struct logs_job *job)
 {
     struct controller *controller = job->controller;
 
-    job->count = replicas_withdraw(controller->options.replicas,
-                                   job->topic->id, &job->replicas);
+    job->count = replicas_withdraw(controller->options.replicas, job->topic->id,
+                                   &job->replicas);
     job->fence.done = controller_logs_withdrawn;
     env_fence(controller->env, &job->fence);
 }
@@ -331,14 +337,14 @@ void controller_logs_close_all(struct controller *controller,
 static bool controller_logs_folder_id(struct controller *controller,
                                       const char *folder, struct uuid *id)
 {
-    char *path = mem_printf("%s/%s/%s", controller->log_folder, folder,
-                            NAMES_METADATA);
+    char *path =
+        mem_printf("%s/%s/%s", controller->log_folder, folder, NAMES_METADATA);
     char *text = NULL;
     size_t bytes;
     bool found = false;
 
-    if (disk_read_all(controller->env->disk, path, 4096, &text, &bytes,
-                      NULL) == ERR_NONE) {
+    if (disk_read_all(controller->env->disk, path, 4096, &text, &bytes, NULL) ==
+        ERR_NONE) {
         const char *at = strstr(text, "topic_id: ");
 
         found = at != NULL && strlen(at) >= 10 + UUID_TEXT_BYTES - 1 &&
@@ -354,6 +360,17 @@ struct controller_strays {
     enum err err;
     struct why *why;
 };
+
+/* "orders-3.1700000000000.0-stray", the name cut to what a folder's may have.
+ */
+static char *controller_logs_stray_name(const struct controller *controller,
+                                        const char *name)
+{
+    return mem_printf("%s/%.*s.%lld.%d-stray", controller->log_folder,
+                      (int)STRAY_NAME_BYTES, name,
+                      (long long)env_wall_ms(controller->env),
+                      controller->report.strays);
+}
 
 /* A folder is at home where its topic lives under its name; one that was being
  * deleted is finished by the log floor; anything else is kept, aside. */
@@ -379,14 +396,15 @@ static void controller_logs_look_at(void *arg, const char *name, bool is_folder)
         return;
     }
     from = mem_printf("%s/%s", controller->log_folder, name);
-    to = mem_printf("%s.%lld-stray", from,
-                    (long long)env_wall_ms(controller->env));
+    to = controller_logs_stray_name(controller, name);
     strays->err = disk_rename(controller->env->disk, from, to, strays->why);
-    trace(TRACE_WARN,
-          "%s belongs to no topic of this cluster: set aside as %s; remove it "
-          "if you do not need it",
-          from, to);
-    controller->report.strays++;
+    if (strays->err == ERR_NONE) {
+        trace(TRACE_WARN,
+              "%s belongs to no topic of this cluster: set aside as %s; remove "
+              "it if you do not need it",
+              from, to);
+        controller->report.strays++;
+    }
     mem_free(from);
     mem_free(to);
 }
@@ -395,8 +413,16 @@ enum err controller_logs_set_strays_aside(struct controller *controller,
                                           struct why *why)
 {
     struct controller_strays strays = {.controller = controller, .why = why};
-    enum err err = disk_list(controller->env->disk, controller->log_folder,
-                             controller_logs_look_at, &strays, why);
+    struct disk *disk = controller->env->disk;
+    enum err err = log_sweep(disk, controller->log_folder, why);
 
+    if (err == ERR_NONE) {
+        err = disk_list(disk, controller->log_folder, controller_logs_look_at,
+                        &strays, why);
+    }
+    if (err == ERR_NONE && strays.err == ERR_NONE &&
+        controller->report.strays > 0) {
+        err = disk_sync_folder(disk, controller->log_folder, why);
+    }
     return err != ERR_NONE ? err : strays.err;
 }

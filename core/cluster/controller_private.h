@@ -21,8 +21,9 @@ struct controller {
     struct quorum_checkpoint *quorum_checkpoint; /* the one under way */
     struct logs_job *job; /* of the command applied last; NULL: none */
     struct list changes;  /* under way */
-    struct map jobs;     /* by topic name: the newest one, see logs_job */
-    bool opened;         /* logs follow the state from here on */
+    int64_t promised;     /* partitions of changes that are not applied yet */
+    struct map jobs;      /* by topic name: the newest one, see logs_job */
+    bool opened;          /* logs follow the state from here on */
     bool closing;
 
     struct controller_report report;
@@ -69,8 +70,10 @@ struct logs_job *controller_logs_remove(struct controller *controller,
 /* Closes everything that is open, for a stop. */
 void controller_logs_close_all(struct controller *controller,
                                void (*finished)(struct controller *));
-/* Sets folders aside that belong to no topic. */
-MUST_USE enum err controller_logs_set_strays_aside(
-    struct controller *controller, struct why *why);
+/* Removes what was being deleted, and sets folders aside that belong to no
+ * topic. */
+MUST_USE enum err
+controller_logs_set_strays_aside(struct controller *controller,
+                                 struct why *why);
 
 #endif

@@ -11,8 +11,11 @@
  * Waiting across loops. Each loop has a list of waiters of each replica, and a
  * bit in `interest`. A waiter is queued, then the bit set, then the high
  * watermark read again; the owner publishes the high watermark, then takes the
- * bits. Both sequences are seq_cst, so one of the two sees the other: no wake-up
- * is lost. */
+ * bits. Setting and taking change the same word, so one comes first: the owner
+ * sees the bit, or the waiter sees what was published. No wake-up is lost.
+ *
+ * A wait for the disk that takes too long is given up once a second has passed
+ * its deadline: the clock ticks only while something is in flight. */
 #include "cluster/replica.h"
 
 #include "base/mem.h"
@@ -24,6 +27,8 @@
 /* An idempotent producer that was silent for so long is forgotten (Kafka's
  * producer.id.expiration.ms). */
 enum { PRODUCER_EXPIRATION_MS = 86400000 };
+
+enum { APPEND_TICK_MS = 1000 };
 
 /* News for one loop: the high watermark has moved. in_flight: the mail is on
  * its way; it will see everything that was published before it arrives. */
@@ -48,6 +53,8 @@ struct replica {
     struct wall *wall;
     struct waiter flushed;
     struct env_timer retention;
+    bool ticking; /* appends_tick is set */
+    struct env_timer appends_tick;
     struct list appends; /* in flight */
     void (*closed)(void *arg);
     void *closed_arg;
@@ -66,8 +73,8 @@ static void replica_wake(struct replica_news *news)
     list_init(&waiters);
     list_move(&news->waiters, &waiters);
     while (!list_is_empty(&waiters)) {
-        struct replica_waiter *waiter = container_of(
-            list_pop(&waiters), struct replica_waiter, node);
+        struct replica_waiter *waiter =
+            container_of(list_pop(&waiters), struct replica_waiter, node);
 
         waiter->wake(waiter);
     }
@@ -104,7 +111,6 @@ static void replica_advance(struct replica *replica)
 
     if (end > log_visible_end(replica->log)) {
         log_set_visible_end(replica->log, end);
-        atomic_thread_fence(memory_order_seq_cst);
         replica_tell(replica);
     }
 }
@@ -145,6 +151,45 @@ static void replica_want_retention(struct replica *replica)
     }
 }
 
+static void replica_append_finish(struct replica_append *append, enum err err)
+{
+    append->err = err;
+    append->log_start_offset = log_start_offset(append->replica->log);
+    list_remove(&append->node);
+    call_return(&append->call);
+}
+
+/* Gives up the waits that have taken too long. What is not written yet stays:
+ * the log holds its bytes. */
+static void replica_appends_tick(struct env_timer *timer)
+{
+    struct replica *replica = container_of(timer, struct replica, appends_tick);
+    int64_t now_ms = env_now_ms(replica->env);
+    struct list late;
+
+    list_init(&late);
+    list_each_safe(node, &replica->appends)
+    {
+        struct replica_append *append =
+            container_of(node, struct replica_append, node);
+
+        if (append->waits && append->deadline_ms <= now_ms) {
+            watch_cancel(&append->waiter);
+            list_remove(node);
+            list_push(&late, node);
+        }
+    }
+    replica->ticking = !list_is_empty(&replica->appends);
+    if (replica->ticking) {
+        env_timer_set(replica->env, timer, APPEND_TICK_MS);
+    }
+    while (!list_is_empty(&late)) {
+        replica_append_finish(
+            container_of(late.next, struct replica_append, node),
+            ERR_REQUEST_TIMED_OUT);
+    }
+}
+
 enum err replica_open(const struct replica_options *options,
                       struct replica **out, struct log_recovery *report,
                       struct why *why)
@@ -172,6 +217,7 @@ enum err replica_open(const struct replica_options *options,
     replica->wall = options->wall;
     replica->flushed.wake = replica_flushed;
     replica->retention.fire = replica_retain;
+    replica->appends_tick.fire = replica_appends_tick;
     replica->loops_count = count;
     list_init(&replica->appends);
     for (unsigned i = 0; i < count; i++) {
@@ -223,14 +269,6 @@ static void replica_log_closed(void *arg)
     env_fence(replica->env, &replica->fence);
 }
 
-static void replica_append_finish(struct replica_append *append, enum err err)
-{
-    append->err = err;
-    append->log_start_offset = log_start_offset(append->replica->log);
-    list_remove(&append->node);
-    call_return(&append->call);
-}
-
 void replica_close(struct replica *replica, bool removing,
                    void (*done)(void *arg), void *arg)
 {
@@ -241,8 +279,9 @@ void replica_close(struct replica *replica, bool removing,
     replica->closed_arg = arg;
     atomic_store(&replica->open, false);
     env_timer_stop(replica->env, &replica->retention);
+    env_timer_stop(replica->env, &replica->appends_tick);
     watch_cancel(&replica->flushed);
-    /* Appends that are being written end by themselves; those that wait for
+    /* Appends that are being written end when they are; those that wait for
      * the flushed end are woken, and find the replica closed. */
     watch_wake_all(log_flushed_watch(replica->log));
     atomic_fetch_or(&replica->interest,
@@ -269,8 +308,8 @@ static void replica_append_reached(struct waiter *waiter)
     bool reached =
         log_flushed_end(replica->log) > append->log_append.last_offset;
 
-    replica_append_finish(append, reached ? ERR_NONE
-                                          : replica_closed_err(replica));
+    replica_append_finish(append,
+                          reached ? ERR_NONE : replica_closed_err(replica));
 }
 
 static void replica_append_written(struct log_append *log_append, enum err err)
@@ -284,14 +323,20 @@ static void replica_append_written(struct log_append *log_append, enum err err)
         replica_append_finish(append, err);
         return;
     }
+    if (!atomic_load(&replica->open)) {
+        /* The log may never be synced again: nobody would end the wait. */
+        replica_append_finish(append, replica_closed_err(replica));
+        return;
+    }
     if (!replica->flush_commit) {
         replica_advance(replica);
     }
     replica_want_retention(replica);
     append->waiter.wake = replica_append_reached;
-    if (append->acks == 0 || !replica->flush_commit ||
-        !watch_wait(log_flushed_watch(replica->log), &append->waiter,
-                    log_append->last_offset + 1)) {
+    append->waits = append->acks != 0 && replica->flush_commit &&
+                    watch_wait(log_flushed_watch(replica->log), &append->waiter,
+                               log_append->last_offset + 1);
+    if (!append->waits) {
         replica_append_finish(append, ERR_NONE);
     }
 }
@@ -305,9 +350,16 @@ static void replica_append_run(struct call *call)
 
     list_push(&replica->appends, &append->node);
     append->base_offset = -1;
+    append->waits = false;
     if (!atomic_load(&replica->open)) {
         replica_append_finish(append, replica_closed_err(replica));
         return;
+    }
+    append->deadline_ms =
+        env_now_ms(replica->env) + MAX(append->timeout_ms, APPEND_TICK_MS);
+    if (!replica->ticking) {
+        replica->ticking = true;
+        env_timer_set(replica->env, &replica->appends_tick, APPEND_TICK_MS);
     }
     append->log_append =
         (struct log_append){.batch = append->batch,
@@ -384,12 +436,4 @@ struct loop *replica_loop(const struct replica *replica)
 bool replica_is_open(const struct replica *replica)
 {
     return atomic_load(&replica->open);
-}
-
-void replica_configure(struct replica *replica, const struct log_config *config)
-{
-    must(loop_is_current(replica->loop));
-    replica->flush_commit = config->flush_commit;
-    log_configure(replica->log, config);
-    replica_advance(replica);
 }

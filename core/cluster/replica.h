@@ -28,7 +28,7 @@ struct replica_options {
     struct log_config config;
     int64_t retention_check_ms;
     struct wall *wall; /* retention's clock; borrowed */
-    bool clean; /* the last stop was clean */
+    bool clean;        /* the last stop was clean */
     /* A disk failure: ends the process. */
     void (*failed)(void *arg, const struct why *why);
     void *failed_arg;
@@ -54,6 +54,8 @@ struct replica_append {
     uint8_t *batch; /* checked by wire/; borrowed, offsets are written in */
     uint32_t bytes;
     int16_t acks; /* 0, 1, -1 (all) as in the Produce request */
+    /* For the wait behind the write, in steps of a second, at least one. */
+    int32_t timeout_ms;
     void (*done)(struct replica_append *append); /* on the loop that asked */
     /* Out. */
     enum err err;
@@ -64,11 +66,14 @@ struct replica_append {
     struct log_append log_append;
     struct waiter waiter;
     struct list node;
+    int64_t deadline_ms;
+    bool waits;
 };
 
 /* Appends and waits for what acks asks for. Answers by mail.
  * Errors (in append->err): those of log_append(), ERR_STOPPING,
- * ERR_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile). */
+ * ERR_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile), ERR_REQUEST_TIMED_OUT (it
+ * was written, and may still get where it was to get). */
 void replica_append(struct replica_append *append);
 
 /* Any loop. Somebody who waits for the high watermark to move. Caller's memory,
@@ -95,7 +100,5 @@ int32_t replica_partition(const struct replica *replica);
 struct loop *replica_loop(const struct replica *replica);
 /* Any loop. False from the moment replica_close() was called. */
 bool replica_is_open(const struct replica *replica);
-/* Owner loop. */
-void replica_configure(struct replica *replica, const struct log_config *config);
 
 #endif

@@ -1,7 +1,10 @@
-/* replicas.c - a table that is replaced, never changed.
+/* replicas.c - a table of rows that readers walk while it changes.
  *
  * Open addressing over topic ids, which are random: their first bytes are the
- * hash. Each slot points to a row of replicas, shared between tables. */
+ * hash. A row is put into an empty place by one store, and taken out by putting
+ * a grave there, so who looks sees the row or does not. A table that is half
+ * full is replaced by one without graves. Rows and tables that are out go when
+ * every loop has been through a turn. */
 #include "cluster/replicas.h"
 
 #include "base/mem.h"
@@ -9,6 +12,8 @@
 
 #include <stdatomic.h>
 #include <string.h>
+
+enum { REPLICAS_CAPACITY_MIN = 8 };
 
 struct replicas_row {
     struct uuid topic_id;
@@ -18,8 +23,9 @@ struct replicas_row {
 
 struct replicas_table {
     size_t capacity; /* a power of two */
-    size_t count;
-    struct replicas_row *rows[];
+    size_t filled;   /* rows and graves */
+    size_t count;    /* rows */
+    struct replicas_row *_Atomic rows[];
 };
 
 struct replicas {
@@ -27,12 +33,13 @@ struct replicas {
     struct replicas_table *_Atomic table;
 };
 
-/* What an old table leaves behind, until every loop has let go. */
+/* What is out of the table, until every loop has let go. */
 struct replicas_retired {
     struct env_fence fence;
-    struct replicas_table *table;
-    struct replicas_row *row; /* NULL: none went */
+    void *memory;
 };
+
+static struct replicas_row replicas_grave;
 
 static size_t replicas_hash(struct uuid topic_id)
 {
@@ -44,10 +51,10 @@ static size_t replicas_hash(struct uuid topic_id)
 
 static struct replicas_table *replicas_new_table(size_t count)
 {
-    size_t capacity = 8;
+    size_t capacity = REPLICAS_CAPACITY_MIN;
     struct replicas_table *table;
 
-    while (capacity < count * 2) {
+    while (capacity < count * 4) {
         capacity *= 2;
     }
     table = mem_zalloc(sizeof(*table) + capacity * sizeof(table->rows[0]));
@@ -55,29 +62,45 @@ static struct replicas_table *replicas_new_table(size_t count)
     return table;
 }
 
+static struct replicas_table *replicas_table(const struct replicas *replicas)
+{
+    return atomic_load_explicit(&replicas->table, memory_order_acquire);
+}
+
+static struct replicas_row *replicas_row(const struct replicas_table *table,
+                                         size_t at)
+{
+    return atomic_load_explicit(&table->rows[at], memory_order_acquire);
+}
+
+/* Into the first place that was never used. */
 static void replicas_put(struct replicas_table *table, struct replicas_row *row)
 {
     size_t at = replicas_hash(row->topic_id) & (table->capacity - 1);
 
-    while (table->rows[at] != NULL) {
+    while (replicas_row(table, at) != NULL) {
         at = (at + 1) & (table->capacity - 1);
     }
-    table->rows[at] = row;
+    atomic_store_explicit(&table->rows[at], row, memory_order_release);
+    table->filled++;
     table->count++;
 }
 
-static struct replicas_row *replicas_find_row(const struct replicas *replicas,
-                                              struct uuid topic_id)
+/* The place of a topic; that of a NULL when it is not there. */
+static size_t replicas_place(const struct replicas_table *table,
+                             struct uuid topic_id)
 {
-    const struct replicas_table *table =
-        atomic_load_explicit(&replicas->table, memory_order_acquire);
     size_t at = replicas_hash(topic_id) & (table->capacity - 1);
 
-    while (table->rows[at] != NULL &&
-           !uuid_eq(table->rows[at]->topic_id, topic_id)) {
+    for (;;) {
+        const struct replicas_row *row = replicas_row(table, at);
+
+        if (row == NULL ||
+            (row != &replicas_grave && uuid_eq(row->topic_id, topic_id))) {
+            return at;
+        }
         at = (at + 1) & (table->capacity - 1);
     }
-    return table->rows[at];
 }
 
 struct replicas *replicas_open(struct env *control_env)
@@ -91,7 +114,7 @@ struct replicas *replicas_open(struct env *control_env)
 
 void replicas_close(struct replicas *replicas)
 {
-    struct replicas_table *table = atomic_load(&replicas->table);
+    struct replicas_table *table = replicas_table(replicas);
 
     must(table->count == 0);
     mem_free(table);
@@ -103,53 +126,61 @@ static void replicas_retire_done(struct env_fence *fence)
     struct replicas_retired *retired =
         container_of(fence, struct replicas_retired, fence);
 
-    mem_free(retired->table);
-    mem_free(retired->row);
+    mem_free(retired->memory);
     mem_free(retired);
 }
 
-/* Publishes the table without `without` (may be NULL) and with `with` (may be
- * NULL). */
-static void replicas_swap(struct replicas *replicas,
-                          struct replicas_row *without,
-                          struct replicas_row *with)
+static void replicas_retire(struct replicas *replicas, void *memory)
 {
-    struct replicas_table *old = atomic_load(&replicas->table);
-    struct replicas_table *new = replicas_new_table(old->count + 1);
     struct replicas_retired *retired = MEM_NEW(struct replicas_retired);
 
+    retired->fence.done = replicas_retire_done;
+    retired->memory = memory;
+    env_fence(replicas->env, &retired->fence);
+}
+
+/* A table with room for one more. */
+static struct replicas_table *replicas_make_room(struct replicas *replicas)
+{
+    struct replicas_table *old = replicas_table(replicas);
+    struct replicas_table *new;
+
+    if ((old->filled + 1) * 2 <= old->capacity) {
+        return old;
+    }
+    new = replicas_new_table(old->count + 1);
     for (size_t i = 0; i < old->capacity; i++) {
-        if (old->rows[i] != NULL && old->rows[i] != without) {
-            replicas_put(new, old->rows[i]);
+        struct replicas_row *row = replicas_row(old, i);
+
+        if (row != NULL && row != &replicas_grave) {
+            replicas_put(new, row);
         }
     }
-    if (with != NULL) {
-        replicas_put(new, with);
-    }
     atomic_store_explicit(&replicas->table, new, memory_order_release);
-    retired->fence.done = replicas_retire_done;
-    retired->table = old;
-    retired->row = without;
-    env_fence(replicas->env, &retired->fence);
+    replicas_retire(replicas, old);
+    return new;
 }
 
 void replicas_publish(struct replicas *replicas, struct uuid topic_id,
                       struct replica *const *all, int32_t count)
 {
+    struct replicas_table *table = replicas_make_room(replicas);
     size_t bytes = (size_t)count * sizeof(struct replica *);
     struct replicas_row *row = mem_zalloc(sizeof(*row) + bytes);
 
-    must(replicas_find_row(replicas, topic_id) == NULL);
+    must(replicas_row(table, replicas_place(table, topic_id)) == NULL);
     row->topic_id = topic_id;
     row->count = count;
     memcpy(row->all, all, bytes);
-    replicas_swap(replicas, NULL, row);
+    replicas_put(table, row);
 }
 
 int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
                           struct replica ***all)
 {
-    struct replicas_row *row = replicas_find_row(replicas, topic_id);
+    struct replicas_table *table = replicas_table(replicas);
+    size_t at = replicas_place(table, topic_id);
+    struct replicas_row *row = replicas_row(table, at);
     int32_t count;
 
     *all = NULL;
@@ -159,33 +190,22 @@ int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
     count = row->count;
     *all = mem_zalloc((size_t)count * sizeof(**all));
     memcpy(*all, row->all, (size_t)count * sizeof(**all));
-    replicas_swap(replicas, row, NULL);
+    atomic_store_explicit(&table->rows[at], &replicas_grave,
+                          memory_order_release);
+    table->count--;
+    replicas_retire(replicas, row);
     return count;
 }
 
 struct replica *replicas_find(const struct replicas *replicas,
                               struct uuid topic_id, int32_t partition)
 {
-    const struct replicas_row *row = replicas_find_row(replicas, topic_id);
+    const struct replicas_table *table = replicas_table(replicas);
+    const struct replicas_row *row =
+        replicas_row(table, replicas_place(table, topic_id));
 
     if (row == NULL || partition < 0 || partition >= row->count) {
         return NULL;
     }
     return row->all[partition];
-}
-
-bool replicas_next_topic(const struct replicas *replicas, size_t *at,
-                         struct uuid *topic_id)
-{
-    const struct replicas_table *table = atomic_load(&replicas->table);
-
-    while (*at < table->capacity) {
-        const struct replicas_row *row = table->rows[(*at)++];
-
-        if (row != NULL) {
-            *topic_id = row->topic_id;
-            return true;
-        }
-    }
-    return false;
 }

@@ -1,10 +1,9 @@
 /* replicas.h - the replicas of this node, by topic id and partition.
  *
- * Any loop finds a replica within a turn without asking anybody: the table
- * never changes, a change publishes another one, and the old one goes once
- * every loop has been through a turn (env_fence()). A pointer from
- * replicas_find() holds for that turn, or as long as something of the caller's
- * is registered with the replica (an append, a waiter).
+ * Any loop finds a replica within a turn without asking anybody. What is taken
+ * out goes once every loop has been through a turn (env_fence()). A pointer
+ * from replicas_find() holds for that turn, or as long as something of the
+ * caller's is registered with the replica (an append, a waiter).
  *
  * The control loop alone changes it. */
 #ifndef CLUSTER_REPLICAS_H
@@ -31,8 +30,5 @@ int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
 /* Any loop, within a turn. NULL: not here. */
 struct replica *replicas_find(const struct replicas *replicas,
                               struct uuid topic_id, int32_t partition);
-/* Control loop. All replicas, for stopping: start with *at = 0. */
-MUST_USE bool replicas_next_topic(const struct replicas *replicas, size_t *at,
-                                  struct uuid *topic_id);
 
 #endif

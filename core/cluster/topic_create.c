@@ -2,6 +2,7 @@
 #include "cluster/topic_create.h"
 
 #include "base/bytes.h"
+#include "base/must.h"
 #include "meta/placement_core.h"
 
 static enum err topic_create_counts(const struct topic_create *create,
@@ -10,8 +11,8 @@ static enum err topic_create_counts(const struct topic_create *create,
 {
     const struct topic_create_spec *spec = create->spec;
 
-    *partitions = spec->partitions == -1 ? create->defaults.partitions
-                                         : spec->partitions;
+    *partitions =
+        spec->partitions == -1 ? create->defaults.partitions : spec->partitions;
     *replicas = spec->replication_factor;
     if (*replicas == -1) {
         *replicas = create->defaults.replication_factor;
@@ -35,10 +36,11 @@ static enum err topic_create_counts(const struct topic_create *create,
 }
 
 /* One partition whose brokers the caller has chosen. */
-static enum err topic_create_assign_one(
-    const struct topic_create_assignment *in, const struct brokers *brokers,
-    int32_t count, struct command_create_topic_partition *partitions,
-    struct why *why)
+static enum err
+topic_create_assign_one(const struct topic_create_assignment *in,
+                        const struct brokers *brokers, int32_t count,
+                        struct command_create_topic_partition *partitions,
+                        struct why *why)
 {
     struct command_create_topic_partition *out;
 
@@ -96,9 +98,8 @@ static enum err topic_create_assign(struct topic_create *create,
     command->partitions = arena_array(&create->change.arena, (size_t)count,
                                       sizeof(*command->partitions));
     for (int32_t i = 0; i < count; i++) {
-        enum err err =
-            topic_create_assign_one(&spec->assignments[i], brokers, count,
-                                    command->partitions, why);
+        enum err err = topic_create_assign_one(&spec->assignments[i], brokers,
+                                               count, command->partitions, why);
 
         if (err != ERR_NONE) {
             return err;
@@ -117,8 +118,8 @@ static enum err topic_create_place(struct topic_create *create,
     int32_t count;
     int16_t replicas;
     int32_t *placed;
-    enum err err = topic_create_counts(create, brokers->count, &count,
-                                       &replicas, why);
+    enum err err =
+        topic_create_counts(create, brokers->count, &count, &replicas, why);
 
     if (err != ERR_NONE) {
         return err;
@@ -140,6 +141,21 @@ static enum err topic_create_place(struct topic_create *create,
     return ERR_NONE;
 }
 
+/* The command's config of that name, set anew or added. */
+static void topic_create_put_config(struct command_create_topic *command,
+                                    struct str name, struct str value)
+{
+    int32_t at = 0;
+
+    while (at < command->configs_count &&
+           !str_eq(command->configs[at].name, name)) {
+        at++;
+    }
+    command->configs_count += at == command->configs_count ? 1 : 0;
+    command->configs[at] =
+        (struct command_create_topic_config){.name = name, .value = value};
+}
+
 /* Checks the configs, and fixes min.insync.replicas where nobody said it. */
 static enum err topic_create_configs(struct topic_create *create,
                                      struct command_create_topic *command,
@@ -152,35 +168,45 @@ static enum err topic_create_configs(struct topic_create *create,
 
     command->configs = arena_array(arena, (size_t)spec->configs_count + 1,
                                    sizeof(*command->configs));
+    if (spec->configs_count > TOPIC_OVERRIDES_MAX) {
+        return why_set(why, ERR_INVALID_CONFIG, "%d configs are too many",
+                       spec->configs_count);
+    }
     for (int32_t i = 0; i < spec->configs_count; i++) {
         const struct topic_override *config = &spec->configs[i];
-        enum err err =
-            topic_config_set(NULL, config->name, config->value, why);
+        enum err err = topic_config_set(NULL, config->name, config->value, why);
 
         if (err != ERR_NONE) {
             return err;
         }
         has_min_insync = has_min_insync || str_eq(config->name, min_insync);
-        command->configs[command->configs_count++] =
-            (struct command_create_topic_config){.name = config->name,
-                                                 .value = config->value};
+        topic_create_put_config(command, config->name, config->value);
     }
     if (!has_min_insync) {
         int16_t replicas = (int16_t)command->partitions[0].replicas_count;
 
-        command->configs[command->configs_count++] =
-            (struct command_create_topic_config){
-                .name = min_insync,
-                .value = arena_printf(arena, "%d",
-                                      placement_default_min_insync(replicas))};
+        topic_create_put_config(
+            command, min_insync,
+            arena_printf(arena, "%d", placement_default_min_insync(replicas)));
     }
     return ERR_NONE;
 }
 
+/* What the defaults and the configs come to. */
+static void topic_create_settle(struct topic_create *create,
+                                const struct state *state,
+                                const struct command_create_topic *command)
+{
+    create->settings = state->topics.defaults;
+    for (int32_t i = 0; i < command->configs_count; i++) {
+        must(topic_config_set(&create->settings, command->configs[i].name,
+                              command->configs[i].value, NULL) == ERR_NONE);
+    }
+}
+
 /* On the control loop. */
 static enum err topic_create_prepare(struct controller_change *change,
-                                     const struct state *state,
-                                     struct why *why)
+                                     const struct state *state, struct why *why)
 {
     struct topic_create *create =
         container_of(change, struct topic_create, change);
@@ -215,7 +241,11 @@ static enum err topic_create_prepare(struct controller_change *change,
     command->topic_id = create->topic_id;
     command->source = str_of(spec->source);
     command->at_ms = create->at_ms;
-    return topics_check(&state->topics, command, why);
+    topic_create_settle(create, state, command);
+    err = topics_check(&state->topics, command, why);
+    return err != ERR_NONE ? err
+                           : controller_promise(change, state,
+                                                command->partitions_count, why);
 }
 
 void topic_create_start(struct topic_create *create, struct env *env)

@@ -39,15 +39,17 @@ struct topic_create {
     struct topic_create_defaults defaults;
     struct uuid topic_id; /* drawn by topic_create_start() */
     int64_t at_ms;
+    struct topic_settings settings; /* out: what the configs come to */
 };
 
-/* Any loop. Fills in what is private and starts the change; done, controller and
- * check_only of the change are the caller's to set before. What was created is
- * change.result.topic_after; with check_only the command tells.
- * Errors (in change.err): ERR_INVALID_TOPIC_EXCEPTION, ERR_TOPIC_ALREADY_EXISTS,
+/* Any loop. Fills in what is private and starts the change; done, controller
+ * and check_only of the change are the caller's to set before. What was, or
+ * with check_only would be, created stands in change.command. A config that is
+ * named twice has its last value, as Kafka does it. Errors (in change.err):
+ * ERR_INVALID_TOPIC_EXCEPTION, ERR_TOPIC_ALREADY_EXISTS,
  *     ERR_INVALID_PARTITIONS, ERR_INVALID_REPLICATION_FACTOR,
  *     ERR_INVALID_REPLICA_ASSIGNMENT, ERR_INVALID_CONFIG,
- *     ERR_POLICY_VIOLATION (more partitions than limits allow). */
+ *     ERR_POLICY_VIOLATION (more partitions than limits allow), ERR_FULL. */
 void topic_create_start(struct topic_create *create, struct env *env);
 
 #endif

@@ -1,8 +1,8 @@
 /* wall.h - retention's clock for all loops, kept over restarts.
  *
  * Any loop may look; looks are rare (once a retention check), so a lock guards
- * it. What is trusted is kept in data/wall-clock, written at most once a minute,
- * by whoever looks. */
+ * it. What is trusted is kept in data/wall-clock, written at most once a
+ * minute, by whoever looks. */
 #ifndef CLUSTER_WALL_H
 #define CLUSTER_WALL_H
 

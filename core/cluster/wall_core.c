@@ -1,12 +1,12 @@
 /* wall_core.c - trust, and when it is withheld. */
 #include "cluster/wall_core.h"
 
-void wall_core_init(struct wall_core *core, int64_t trusted_ms,
-                    int64_t wall_ms, int64_t now_ms)
+void wall_core_init(struct wall_core *core, int64_t trusted_ms, int64_t wall_ms,
+                    int64_t now_ms)
 {
-    *core = (struct wall_core){
-        .trusted_ms = trusted_ms == 0 ? wall_ms : trusted_ms,
-        .trusted_at_ms = now_ms};
+    *core =
+        (struct wall_core){.trusted_ms = trusted_ms == 0 ? wall_ms : trusted_ms,
+                           .trusted_at_ms = now_ms};
 }
 
 int64_t wall_core_look(struct wall_core *core, int64_t wall_ms, int64_t now_ms)

@@ -3,9 +3,9 @@
  *
  * The last time that was trusted, plus the monotonic time since, is what the
  * wall clock is expected to say. A wall clock that is behind is believed: it
- * deletes less. One that is ahead by more than an hour is believed when it still
- * is ten minutes after it was first seen; until then the expected time counts.
- * Pure. */
+ * deletes less. One that is ahead by more than an hour is believed when it
+ * still is ten minutes after it was first seen; until then the expected time
+ * counts. Pure. */
 #ifndef CLUSTER_WALL_CORE_H
 #define CLUSTER_WALL_CORE_H
 
@@ -22,8 +22,8 @@ struct wall_core {
 
 /* trusted_ms: what was kept at the last run; 0: nothing, the wall clock is
  * believed. */
-void wall_core_init(struct wall_core *core, int64_t trusted_ms,
-                    int64_t wall_ms, int64_t now_ms);
+void wall_core_init(struct wall_core *core, int64_t trusted_ms, int64_t wall_ms,
+                    int64_t now_ms);
 /* Looks at both clocks; gives the time to go by. */
 int64_t wall_core_look(struct wall_core *core, int64_t wall_ms, int64_t now_ms);
 
