@@ -3,12 +3,12 @@
  * dispatch.c reads the header, finds the handler in its table and calls it with
  * a struct api_request, which lives in the request's arena. A handler decodes
  * the body, does its work at once or as a flow, and ends with
- * api_answer_begin(), an encode, api_answer_end(): exactly once. All on the loop
- * of the connection. */
+ * api_answer_begin(), an encode, api_answer_end(): exactly once. All on the
+ * loop of the connection. */
 #ifndef API_API_H
 #define API_API_H
 
-#include "cluster/controller.h"
+#include "cluster/topic_create.h"
 #include "net/conn.h"
 #include "run/flow.h"
 #include "wire/apis.h"
@@ -28,10 +28,7 @@ struct api_options {
     int32_t node_id;
     const struct api_listener *listeners;
     uint32_t fetch_sessions; /* of the whole process */
-    uint32_t frame_bytes;
-    int32_t default_partitions;
-    int16_t default_replication_factor; /* -1: min(3, brokers) */
-    int32_t partitions_per_topic;
+    struct topic_create_defaults topic_defaults;
     uint32_t producer_id_block; /* ids that one command sets aside */
 };
 
@@ -84,5 +81,7 @@ void api_close(struct api_request *r);
  * arena. */
 void api_advertised(struct api_request *r, struct str *host, int32_t *port);
 const struct api_listener *api_listener(const struct api_request *r);
+/* What a client is told of a change of the metadata that failed. */
+enum err api_change_err(enum err err);
 
 #endif

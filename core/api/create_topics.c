@@ -2,14 +2,19 @@
  *
  * Each topic is one change of the metadata; they go side by side, and fail one
  * by one. A topic is answered once its partitions serve. A name that the
- * request has twice fails as a whole, as Kafka does it.
+ * request has twice is refused and answered once, as Kafka does it.
  *
  * Source: KIP-4, KIP-464 (defaults), KIP-525 (what became of it), KIP-516. */
 #include "api/dispatch.h"
 #include "cluster/topic_create.h"
 #include "wire/create_topics.h"
 
-enum { CONFIG_SOURCE_TOPIC = 1, CONFIG_SOURCE_DEFAULT = 5 };
+enum {
+    CONFIG_SOURCE_TOPIC = 1,
+    CONFIG_SOURCE_DEFAULT = 5,
+    CREATE_TOPICS_MAX =
+        10000, /* of one request, as Kafka's controller has it */
+};
 
 struct create_topics;
 
@@ -24,7 +29,7 @@ struct create_topics {
     struct api_request *r;
     struct create_topics_request body;
     struct create_topics_response response;
-    struct create_topics_item *items;
+    const struct create_topics_request_topic **ins; /* as response.topics */
     uint32_t pending;
 };
 
@@ -57,13 +62,28 @@ void handle_create_topics(struct api_request *r)
     flow_start(&r->flow, create_topics_steps, ARRAY_COUNT(create_topics_steps));
 }
 
-/* All honoured configs of a topic, and whose each is. */
-static void create_topics_answer_configs(
-    struct arena *arena, const struct topic *topic,
-    struct create_topics_response_topic *out)
+static bool create_topics_is_set(const struct command_create_topic *command,
+                                 struct str config)
 {
-    out->configs = arena_array(arena, topic_config_count(),
-                               sizeof(*out->configs));
+    for (int32_t i = 0; i < command->configs_count; i++) {
+        if (str_eq(command->configs[i].name, config)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* All configs of a topic, and whose each is. */
+static void
+create_topics_answer_configs(struct arena *arena,
+                             const struct topic_create *create,
+                             struct create_topics_response_topic *out)
+{
+    const struct command_create_topic *command =
+        &create->change.command.create_topic;
+
+    out->configs =
+        arena_array(arena, topic_config_count(), sizeof(*out->configs));
     for (size_t i = 0; i < topic_config_count(); i++) {
         const struct topic_config *config = topic_config_at(i);
         struct str name = str_of(config->name);
@@ -72,11 +92,10 @@ static void create_topics_answer_configs(
 
         create_topics_response_config_init(answer);
         answer->name = name;
-        answer->value = topic_config_text(config, &topic->settings, arena);
-        answer->config_source =
-            str_is_null(topic_find_override(topic, name))
-                ? CONFIG_SOURCE_DEFAULT
-                : CONFIG_SOURCE_TOPIC;
+        answer->value = topic_config_text(config, &create->settings, arena);
+        answer->config_source = create_topics_is_set(command, name)
+                                    ? CONFIG_SOURCE_TOPIC
+                                    : CONFIG_SOURCE_DEFAULT;
     }
 }
 
@@ -87,17 +106,15 @@ static void create_topics_answer(struct create_topics_item *item,
     const struct command_create_topic *command = &change->command.create_topic;
     struct arena *arena = item->create_topics->r->arena;
 
-    out->error_code = err_wire(change->err);
+    out->error_code = err_wire(api_change_err(change->err));
     if (change->err != ERR_NONE) {
         out->error_message = arena_str(arena, str_of(change->why.text));
         return;
     }
     out->num_partitions = command->partitions_count;
     out->replication_factor = (int16_t)command->partitions[0].replicas_count;
-    if (change->topic != NULL) {
-        out->topic_id = change->topic->id;
-        create_topics_answer_configs(arena, change->topic, out);
-    }
+    out->topic_id = command->topic_id;
+    create_topics_answer_configs(arena, &item->create, out);
 }
 
 static void create_topics_changed(struct controller_change *change)
@@ -118,11 +135,10 @@ static void create_topics_fill(struct create_topics *c,
                                const struct create_topics_request_topic *in,
                                struct topic_create_spec *spec)
 {
-    struct topic_create_assignment *assignments =
-        arena_array(c->r->arena, (size_t)in->assignments_count,
-                    sizeof(*assignments));
-    struct topic_override *configs = arena_array(
-        c->r->arena, (size_t)in->configs_count, sizeof(*configs));
+    struct topic_create_assignment *assignments = arena_array(
+        c->r->arena, (size_t)in->assignments_count, sizeof(*assignments));
+    struct topic_override *configs =
+        arena_array(c->r->arena, (size_t)in->configs_count, sizeof(*configs));
 
     for (int32_t i = 0; i < in->assignments_count; i++) {
         assignments[i] = (struct topic_create_assignment){
@@ -134,73 +150,85 @@ static void create_topics_fill(struct create_topics *c,
         configs[i] = (struct topic_override){.name = in->configs[i].name,
                                              .value = in->configs[i].value};
     }
-    *spec = (struct topic_create_spec){
-        .name = in->name,
-        .partitions = in->num_partitions,
-        .replication_factor = in->replication_factor,
-        .assignments = assignments,
-        .assignments_count = in->assignments_count,
-        .configs = configs,
-        .configs_count = in->configs_count,
-        .source = "client"};
+    *spec =
+        (struct topic_create_spec){.name = in->name,
+                                   .partitions = in->num_partitions,
+                                   .replication_factor = in->replication_factor,
+                                   .assignments = assignments,
+                                   .assignments_count = in->assignments_count,
+                                   .configs = configs,
+                                   .configs_count = in->configs_count,
+                                   .source = "client"};
 }
 
-static bool create_topics_is_double(const struct create_topics *c, int32_t at)
+static void create_topics_refuse(struct create_topics_response_topic *out,
+                                 enum err err, const char *text)
 {
-    for (int32_t i = 0; i < c->body.topics_count; i++) {
-        if (i != at &&
-            str_eq(c->body.topics[i].name, c->body.topics[at].name)) {
-            return true;
-        }
+    out->error_code = err_wire(err);
+    out->error_message = str_of(text);
+}
+
+/* The answer of a name, new, or a refusal because it is not. */
+static void create_topics_add(struct create_topics *c,
+                              const struct create_topics_request_topic *in,
+                              struct map *by_name)
+{
+    struct create_topics_response_topic *out = map_find(by_name, in->name);
+
+    if (out != NULL) {
+        create_topics_refuse(out, ERR_INVALID_REQUEST,
+                             "the request names this topic more than once");
+        return;
     }
-    return false;
+    c->ins[c->response.topics_count] = in;
+    out = &c->response.topics[c->response.topics_count++];
+    create_topics_response_topic_init(out);
+    out->name = in->name;
+    map_put(by_name, in->name, out);
 }
 
 static void create_topics_start(struct create_topics *c, int32_t at)
 {
     const struct api_options *options = &c->r->api->options;
-    const struct create_topics_request_topic *in = &c->body.topics[at];
-    struct create_topics_item *item = &c->items[at];
+    struct create_topics_item *item =
+        ARENA_NEW(c->r->arena, struct create_topics_item);
 
     item->create_topics = c;
     item->out = &c->response.topics[at];
-    create_topics_response_topic_init(item->out);
-    item->out->name = in->name;
-    item->out->num_partitions = -1;
-    item->out->replication_factor = -1;
-    if (create_topics_is_double(c, at)) {
-        item->out->error_code = err_wire(ERR_INVALID_REQUEST);
-        item->out->error_message =
-            str_of("the request names this topic more than once");
-        return;
-    }
-    create_topics_fill(c, in, &item->spec);
+    create_topics_fill(c, c->ins[at], &item->spec);
     item->create.spec = &item->spec;
-    item->create.defaults = (struct topic_create_defaults){
-        .partitions = options->default_partitions,
-        .replication_factor = options->default_replication_factor,
-        .partitions_max = options->partitions_per_topic};
+    item->create.defaults = options->topic_defaults;
     item->create.change.controller = options->controller;
     item->create.change.check_only = c->body.validate_only;
     item->create.change.done = create_topics_changed;
     c->pending++;
-    topic_create_start(&item->create,
-                       loop_env(conn_loop(c->r->request->conn)));
+    topic_create_start(&item->create, loop_env(conn_loop(c->r->request->conn)));
 }
 
 static enum flow_verdict create_topics_change(struct flow *flow)
 {
     struct create_topics *c = create_topics_of(flow);
+    size_t count = (size_t)c->body.topics_count;
+    struct map by_name = {0};
 
     create_topics_response_init(&c->response);
-    c->response.topics_count = c->body.topics_count;
-    c->response.topics = arena_array(c->r->arena, (size_t)c->body.topics_count,
-                                     sizeof(*c->response.topics));
-    c->items = arena_array(c->r->arena, (size_t)c->body.topics_count,
-                           sizeof(*c->items));
+    c->response.topics =
+        arena_array(c->r->arena, count, sizeof(*c->response.topics));
+    c->ins = arena_array(c->r->arena, count, sizeof(c->ins[0]));
+    for (size_t i = 0; i < count; i++) {
+        create_topics_add(c, &c->body.topics[i], &by_name);
+    }
+    map_fini(&by_name);
     c->pending = 1; /* this step's own */
-    for (int32_t i = 0; i < c->body.topics_count; i++) {
-        create_topics_start(c, i);
+    for (int32_t i = 0; i < c->response.topics_count; i++) {
+        struct create_topics_response_topic *out = &c->response.topics[i];
+
+        if (c->response.topics_count > CREATE_TOPICS_MAX) {
+            create_topics_refuse(out, ERR_POLICY_VIOLATION,
+                                 "a request may name 10000 topics");
+        } else if (out->error_code == 0) {
+            create_topics_start(c, i);
+        }
     }
     return --c->pending == 0 ? FLOW_NEXT : FLOW_WAIT;
 }

@@ -1,7 +1,8 @@
 /* delete_topics.c - the DeleteTopics request (api key 20).
  *
  * Each topic, by name or by id, is one change of the metadata; they go side by
- * side, and fail one by one.
+ * side, and fail one by one. What the request names twice is refused and
+ * answered once, as Kafka does it.
  *
  * Source: KIP-4, KIP-516 (topic ids), KIP-599; protocol/api-versions 5. */
 #include "api/dispatch.h"
@@ -13,8 +14,6 @@ struct delete_topics;
 struct delete_topics_item {
     struct delete_topics *delete;
     struct controller_change change;
-    struct str name;
-    struct uuid id;
     bool by_id;
     int64_t at_ms;
     struct delete_topics_response_topic *out;
@@ -24,7 +23,6 @@ struct delete_topics {
     struct api_request *r;
     struct delete_topics_request body;
     struct delete_topics_response response;
-    struct delete_topics_item *items;
     uint32_t pending;
 };
 
@@ -63,9 +61,9 @@ static enum err delete_topics_prepare(struct controller_change *change,
 {
     struct delete_topics_item *item =
         container_of(change, struct delete_topics_item, change);
-    const struct topic *topic = item->by_id
-                                    ? topics_find_id(&state->topics, item->id)
-                                    : topics_find(&state->topics, item->name);
+    const struct topic *topic =
+        item->by_id ? topics_find_id(&state->topics, item->out->topic_id)
+                    : topics_find(&state->topics, item->out->name);
 
     if (topic == NULL) {
         return why_set(why,
@@ -85,13 +83,12 @@ static void delete_topics_changed(struct controller_change *change)
         container_of(change, struct delete_topics_item, change);
     struct delete_topics *d = item->delete;
 
-    item->out->error_code = err_wire(change->err);
+    item->out->error_code = err_wire(api_change_err(change->err));
     if (change->err != ERR_NONE) {
         item->out->error_message =
             arena_str(d->r->arena, str_of(change->why.text));
     } else if (change->topic != NULL) {
-        item->out->name =
-            arena_str(d->r->arena, change->topic->name);
+        item->out->name = arena_str(d->r->arena, change->topic->name);
         item->out->topic_id = change->topic->id;
     }
     controller_change_end(change);
@@ -100,20 +97,67 @@ static void delete_topics_changed(struct controller_change *change)
     }
 }
 
-static void delete_topics_start(struct delete_topics *d, uint32_t at)
+/* What the request says at this place; versions before 6 have names only. */
+static struct delete_topics_request_topic
+delete_topics_named(const struct delete_topics *d, int32_t at)
 {
-    struct delete_topics_item *item = &d->items[at];
-    bool has_ids = d->r->version >= 6;
+    if (d->r->version >= 6) {
+        return d->body.topics[at];
+    }
+    return (struct delete_topics_request_topic){.name =
+                                                    d->body.topic_names[at]};
+}
+
+static void delete_topics_refuse(struct delete_topics_response_topic *out,
+                                 const char *text)
+{
+    out->error_code = err_wire(ERR_INVALID_REQUEST);
+    out->error_message = str_of(text);
+}
+
+/* The answer of what is named here, new, or a refusal because it is not. */
+static void delete_topics_add(struct delete_topics *d, int32_t at,
+                              struct map *by_key)
+{
+    struct delete_topics_request_topic named = delete_topics_named(d, at);
+    bool has_id = !uuid_is_zero(named.topic_id);
+    struct str key = named.name;
+    struct delete_topics_response_topic *out;
+
+    if (str_is_null(named.name)) {
+        uint8_t *bytes = arena_raw(d->r->arena, 1 + sizeof(named.topic_id));
+
+        bytes[0] = '/'; /* in no topic's name */
+        memcpy(bytes + 1, named.topic_id.bytes, sizeof(named.topic_id));
+        key = str_sub(bytes, 1 + sizeof(named.topic_id));
+    }
+    out = map_find(by_key, key);
+    if (out != NULL) {
+        delete_topics_refuse(out, "the request names this topic twice");
+        return;
+    }
+    out = &d->response.responses[d->response.responses_count++];
+    delete_topics_response_topic_init(out);
+    out->name = named.name;
+    out->topic_id = named.topic_id;
+    map_put(by_key, key, out);
+    if (!str_is_null(named.name) && has_id) {
+        delete_topics_refuse(out, "a topic has either a name or an id here");
+    } else if (str_is_null(named.name) && !has_id) {
+        delete_topics_refuse(out, "neither a name nor an id");
+    }
+}
+
+static void delete_topics_start(struct delete_topics *d,
+                                struct delete_topics_response_topic *out)
+{
+    struct delete_topics_item *item =
+        ARENA_NEW(d->r->arena, struct delete_topics_item);
 
     item->delete = d;
-    item->name = has_ids ? d->body.topics[at].name : d->body.topic_names[at];
-    item->by_id = has_ids && str_is_null(item->name);
-    item->id = item->by_id ? d->body.topics[at].topic_id : (struct uuid){0};
+    item->by_id = str_is_null(out->name);
     item->at_ms = env_wall_ms(loop_env(conn_loop(d->r->request->conn)));
-    item->out = &d->response.responses[at];
-    delete_topics_response_topic_init(item->out);
-    item->out->name = item->name;
-    item->out->topic_id = item->id;
+    item->out = out;
     item->change.controller = d->r->api->options.controller;
     item->change.prepare = delete_topics_prepare;
     item->change.done = delete_topics_changed;
@@ -124,18 +168,22 @@ static void delete_topics_start(struct delete_topics *d, uint32_t at)
 static enum flow_verdict delete_topics_change(struct flow *flow)
 {
     struct delete_topics *d = delete_topics_of(flow);
-    uint32_t count = (uint32_t)(d->r->version >= 6
-                                    ? d->body.topics_count
-                                    : d->body.topic_names_count);
+    int32_t count =
+        d->r->version >= 6 ? d->body.topics_count : d->body.topic_names_count;
+    struct map by_key = {0};
 
     delete_topics_response_init(&d->response);
-    d->response.responses_count = (int32_t)count;
     d->response.responses =
-        arena_array(d->r->arena, count, sizeof(*d->response.responses));
-    d->items = arena_array(d->r->arena, count, sizeof(*d->items));
+        arena_array(d->r->arena, (size_t)count, sizeof(*d->response.responses));
+    for (int32_t i = 0; i < count; i++) {
+        delete_topics_add(d, i, &by_key);
+    }
+    map_fini(&by_key);
     d->pending = 1; /* this step's own */
-    for (uint32_t i = 0; i < count; i++) {
-        delete_topics_start(d, i);
+    for (int32_t i = 0; i < d->response.responses_count; i++) {
+        if (d->response.responses[i].error_code == 0) {
+            delete_topics_start(d, &d->response.responses[i]);
+        }
     }
     return --d->pending == 0 ? FLOW_NEXT : FLOW_WAIT;
 }

@@ -15,6 +15,11 @@
 
 #include <arpa/inet.h>
 
+/* What the arrays of a request may take once they are decoded: a quarter of a
+ * million partitions. Small elements swell: a frame of 100 MiB could ask for
+ * gigabytes. */
+enum { DECODED_BYTES_MAX = 16 << 20 };
+
 /* A request that is added stands here, in dispatch.h, in a file of its own, and
  * nowhere else. */
 static const struct dispatch_entry entries[] = {
@@ -50,13 +55,13 @@ struct api *api_open(const struct api_options *options)
     api->options = *options;
     api->sessions = mem_zalloc(loops * sizeof(struct fetch_sessions *));
     for (unsigned i = 0; i < loops; i++) {
-        api->sessions[i] = fetch_sessions_open(
-            loop_env(loops_at(options->loops, i)),
-            MAX(options->fetch_sessions / loops, 1u));
+        api->sessions[i] =
+            fetch_sessions_open(loop_env(loops_at(options->loops, i)),
+                                (options->fetch_sessions + loops - 1) / loops,
+                                FETCH_SESSION_PARTITIONS_MAX / loops);
     }
-    api->producer_ids =
-        producer_ids_open(options->controller, options->node_id,
-                          options->producer_id_block);
+    api->producer_ids = producer_ids_open(options->controller, options->node_id,
+                                          options->producer_id_block);
     return api;
 }
 
@@ -106,6 +111,7 @@ void dispatch_request(void *arg, struct request *request)
     r->version = header.request_api_version;
     r->correlation_id = header.correlation_id;
     r->client_id = header.client_id;
+    r->body.arena_bytes_max = DECODED_BYTES_MAX;
     info = api_find(r->key);
     entry = dispatch_find(r->key);
     if (info == NULL || entry == NULL) {
@@ -183,9 +189,11 @@ static uint32_t api_answer_parts(struct api_request *r, struct part *parts)
     for (struct writer_splice *s = r->writer.splices; s != NULL; s = s->next) {
         const struct log_range *range = s->what;
 
-        parts[count++] = (struct part){
-            .ptr = start + position,
-            .bytes = (uint32_t)(s->position - position)};
+        if (s->position > position) {
+            parts[count++] =
+                (struct part){.ptr = start + position,
+                              .bytes = (uint32_t)(s->position - position)};
+        }
         parts[count++] = (struct part){.bytes = range->bytes,
                                        .fd = range->fd,
                                        .position = range->position};
@@ -238,6 +246,11 @@ void api_close(struct api_request *r)
 const struct api_listener *api_listener(const struct api_request *r)
 {
     return &r->api->options.listeners[conn_listener(r->request->conn)];
+}
+
+enum err api_change_err(enum err err)
+{
+    return err == ERR_STOPPING ? ERR_NOT_CONTROLLER : err;
 }
 
 void api_advertised(struct api_request *r, struct str *host, int32_t *port)

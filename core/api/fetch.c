@@ -16,8 +16,12 @@
 #include "cluster/replica.h"
 #include "wire/fetch.h"
 
-/* No answer is larger, whatever a client asks for (but for one batch). */
-enum { FETCH_BYTES_MAX = 55 << 20 };
+enum {
+    /* No answer is larger, whatever a client asks for (but for one batch). */
+    FETCH_BYTES_MAX = 55 << 20,
+    /* Nor waits longer: an empty answer before its time is none the worse. */
+    FETCH_WAIT_MS_MAX = 300000,
+};
 
 struct fetch;
 
@@ -56,10 +60,10 @@ static enum flow_verdict fetch_respond(struct flow *flow);
 static void fetch_wait_cancel(struct flow *flow);
 
 static const struct flow_step fetch_steps[] = {
-    {"begin", fetch_begin, NULL},             /* session, partitions */
-    {"wait", fetch_wait, fetch_wait_cancel},  /* until min_bytes or max_wait */
-    {"read", fetch_read, NULL},               /* ranges of files, pinned */
-    {"respond", fetch_respond, NULL},         /* always runs, exactly once */
+    {"begin", fetch_begin, NULL},            /* session, partitions */
+    {"wait", fetch_wait, fetch_wait_cancel}, /* until min_bytes or max_wait */
+    {"read", fetch_read, NULL},              /* ranges of files, pinned */
+    {"respond", fetch_respond, NULL},        /* always runs, exactly once */
 };
 
 static struct fetch *fetch_of(struct flow *flow)
@@ -103,9 +107,9 @@ void handle_fetch(struct api_request *r)
     flow_start(&r->flow, fetch_steps, ARRAY_COUNT(fetch_steps));
 }
 
-static struct fetch_session_wish fetch_wish(
-    const struct fetch *f, const struct fetch_request_topic *topic,
-    const struct fetch_request_partition *partition)
+static struct fetch_session_wish
+fetch_wish(const struct fetch *f, const struct fetch_request_topic *topic,
+           const struct fetch_request_partition *partition)
 {
     return (struct fetch_session_wish){
         .topic_id = topic->topic_id,
@@ -117,8 +121,10 @@ static struct fetch_session_wish fetch_wish(
         .fetch_offset = partition->fetch_offset};
 }
 
-/* What the request adds to its session, and takes out of it. */
-static void fetch_update_session(struct fetch *f)
+/* What the request adds to its session, and takes out of it. A session that
+ * does not fit any more is lost: the client begins anew, without one.
+ * Errors: ERR_FETCH_SESSION_ID_NOT_FOUND. */
+static enum err fetch_update_session(struct fetch *f)
 {
     for (int32_t i = 0; i < f->body.topics_count; i++) {
         const struct fetch_request_topic *topic = &f->body.topics[i];
@@ -127,7 +133,10 @@ static void fetch_update_session(struct fetch *f)
             struct fetch_session_wish wish =
                 fetch_wish(f, topic, &topic->partitions[j]);
 
-            fetch_session_wish(f->session, &wish);
+            if (!fetch_session_wish(f->session, &wish)) {
+                fetch_session_close(&f->sessions->cache, f->session->id);
+                return ERR_FETCH_SESSION_ID_NOT_FOUND;
+            }
         }
     }
     for (int32_t i = 0; i < f->body.forgotten_topics_data_count; i++) {
@@ -140,6 +149,18 @@ static void fetch_update_session(struct fetch *f)
                                  topic->partitions[j]);
         }
     }
+    return ERR_NONE;
+}
+
+/* Partitions that the request names. */
+static uint32_t fetch_count(const struct fetch *f)
+{
+    uint32_t count = 0;
+
+    for (int32_t i = 0; i < f->body.topics_count; i++) {
+        count += (uint32_t)f->body.topics[i].partitions_count;
+    }
+    return count;
 }
 
 /* Finds, makes or closes the session, as id and epoch of the request say. */
@@ -147,15 +168,16 @@ static enum err fetch_find_session(struct fetch *f)
 {
     struct fetch_session_cache *cache = &f->sessions->cache;
 
-    if (f->body.session_epoch > 0) {
+    if (f->body.session_epoch != 0 && f->body.session_epoch != -1) {
         f->incremental = true;
         return fetch_session_continue(
-            cache, f->body.session_id, f->body.session_epoch,
-            fetch_is_by_id(f), env_now_ms(f->sessions->env), &f->session);
+            cache, f->body.session_id, f->body.session_epoch, fetch_is_by_id(f),
+            env_now_ms(f->sessions->env), &f->session);
     }
     fetch_session_close(cache, f->body.session_id);
     if (f->body.session_epoch == 0 && f->body.topics_count > 0) {
-        f->session = fetch_sessions_create(f->sessions, fetch_is_by_id(f));
+        f->session = fetch_sessions_create(f->sessions, fetch_count(f),
+                                           fetch_is_by_id(f));
     }
     return ERR_NONE;
 }
@@ -173,12 +195,7 @@ static void fetch_add_item(struct fetch *f,
 /* The items of a request without a session lie in its arena. */
 static void fetch_add_items(struct fetch *f)
 {
-    size_t count = 0;
-
-    for (int32_t i = 0; i < f->body.topics_count; i++) {
-        count += (size_t)f->body.topics[i].partitions_count;
-    }
-    f->items = arena_array(f->r->arena, count, sizeof(*f->items));
+    f->items = arena_array(f->r->arena, fetch_count(f), sizeof(*f->items));
     for (int32_t i = 0; i < f->body.topics_count; i++) {
         const struct fetch_request_topic *topic = &f->body.topics[i];
 
@@ -205,22 +222,24 @@ static enum flow_verdict fetch_begin(struct flow *flow)
 {
     struct fetch *f = fetch_of(flow);
 
-    f->deadline_ms = env_now_ms(fetch_env(f)) + MAX(f->body.max_wait_ms, 0);
+    f->deadline_ms = env_now_ms(fetch_env(f)) +
+                     MIN(MAX(f->body.max_wait_ms, 0), FETCH_WAIT_MS_MAX);
     f->err = fetch_find_session(f);
-    if (f->err != ERR_NONE) {
-        return FLOW_NEXT;
-    }
-    if (f->session == NULL) {
+    if (f->err == ERR_NONE && f->session == NULL) {
         fetch_add_items(f);
         return FLOW_NEXT;
     }
-    fetch_update_session(f);
+    if (f->err == ERR_NONE) {
+        f->err = fetch_update_session(f);
+    }
+    if (f->err != ERR_NONE) {
+        return FLOW_NEXT;
+    }
     f->items = arena_array(f->r->arena, f->session->count, sizeof(*f->items));
     list_each(node, &f->session->partitions)
     {
-        fetch_add_item(f,
-                       container_of(node, struct fetch_session_partition,
-                                    node));
+        fetch_add_item(
+            f, container_of(node, struct fetch_session_partition, node));
     }
     return FLOW_NEXT;
 }
@@ -253,9 +272,8 @@ static uint64_t fetch_look(struct fetch_item *item, uint64_t limit)
 {
     struct fetch *f = item->fetch;
     const struct fetch_session_partition *wish = item->wish;
-    struct lookup_topic named = {.name = wish->topic,
-                                 .id = wish->topic_id,
-                                 .by_id = fetch_is_by_id(f)};
+    struct lookup_topic named = {
+        .name = wish->topic, .id = wish->topic_id, .by_id = fetch_is_by_id(f)};
     struct lookup_partition found;
     struct log *log;
 
@@ -267,10 +285,10 @@ static uint64_t fetch_look(struct fetch_item *item, uint64_t limit)
         return 0;
     }
     item->replica = found.replica;
-    item->err = f->body.replica_id >= 0 || f->body.replica_state.replica_id >= 0
-                    ? ERR_NOT_LEADER_OR_FOLLOWER
-                    : lookup_check_epoch(found.replica,
-                                         wish->current_leader_epoch);
+    item->err =
+        f->body.replica_id >= 0 || f->body.replica_state.replica_id >= 0
+            ? ERR_NOT_LEADER_OR_FOLLOWER
+            : lookup_check_epoch(found.replica, wish->current_leader_epoch);
     if (item->err == ERR_NONE && f->r->version < 10 &&
         found.topic->settings.compression_type == TOPIC_COMPRESSION_ZSTD) {
         item->err = ERR_UNSUPPORTED_COMPRESSION_TYPE;
@@ -279,9 +297,8 @@ static uint64_t fetch_look(struct fetch_item *item, uint64_t limit)
         fetch_check_diverging(item);
     }
     log = replica_log(found.replica);
-    if (item->err == ERR_NONE &&
-        (wish->fetch_offset < log_start_offset(log) ||
-         wish->fetch_offset > log_visible_end(log))) {
+    if (item->err == ERR_NONE && (wish->fetch_offset < log_start_offset(log) ||
+                                  wish->fetch_offset > log_visible_end(log))) {
         item->err = ERR_OFFSET_OUT_OF_RANGE;
     }
     if (item->err != ERR_NONE) {
@@ -296,10 +313,18 @@ static uint64_t fetch_look(struct fetch_item *item, uint64_t limit)
                               MIN(limit, (uint64_t)MAX(wish->max_bytes, 1)));
 }
 
+/* bytes, or what an answer may have. */
+static uint32_t fetch_limit(const struct fetch *f, int32_t bytes)
+{
+    int32_t most = MIN(MAX(f->body.max_bytes, 0), FETCH_BYTES_MAX);
+
+    return (uint32_t)MIN(MAX(bytes, 0), most);
+}
+
 /* Whether the answer can be given now: enough bytes, or something to report. */
 static bool fetch_is_enough(struct fetch *f)
 {
-    uint64_t wanted = (uint64_t)MAX(f->body.min_bytes, 0);
+    uint64_t wanted = fetch_limit(f, f->body.min_bytes);
     uint64_t bytes = 0;
     bool news = false;
 
@@ -348,8 +373,8 @@ static void fetch_wait_cancel(struct flow *flow)
     fetch_unregister(fetch_of(flow));
 }
 
-/* Asks every partition to wake this request when its high watermark moves; false
- * when one has moved already. */
+/* Asks every partition to wake this request when its high watermark moves;
+ * false when one has moved already. */
 static bool fetch_register(struct fetch *f, int64_t wait_ms)
 {
     f->registered = true;
@@ -390,22 +415,24 @@ static enum flow_verdict fetch_wait(struct flow *flow)
 static enum flow_verdict fetch_read(struct flow *flow)
 {
     struct fetch *f = fetch_of(flow);
-    uint32_t left = (uint32_t)MIN(MAX(f->body.max_bytes, 0), FETCH_BYTES_MAX);
+    uint32_t left = fetch_limit(f, f->body.max_bytes);
     bool first = true;
 
     for (uint32_t i = 0; i < f->item_count && f->err == ERR_NONE; i++) {
         struct fetch_item *item = &f->items[i];
-        uint32_t wanted =
-            MIN(left, (uint32_t)MAX(item->wish->max_bytes, 0));
+        uint32_t wanted = MIN(left, (uint32_t)MAX(item->wish->max_bytes, 0));
 
         if (item->err != ERR_NONE || item->diverging_epoch != -1 ||
             (left == 0 && !first)) {
             continue;
         }
-        item->err = log_read(replica_log(item->replica),
-                             item->wish->fetch_offset, wanted, first,
-                             &item->range);
-        if (item->err == ERR_NONE && item->range.bytes > 0) {
+        item->err =
+            log_read(replica_log(item->replica), item->wish->fetch_offset,
+                     wanted, first, &item->range);
+        if (item->err != ERR_NONE) {
+            item->high_watermark = -1;
+            item->log_start = -1;
+        } else if (item->range.bytes > 0) {
             first = false;
             left -= MIN(left, item->range.bytes);
         }
@@ -464,8 +491,8 @@ static void fetch_answer_items(struct fetch *f, struct fetch_response *response)
     const struct fetch_session_partition *last = NULL;
     uint32_t count = 0;
 
-    response->responses = arena_array(f->r->arena, f->item_count,
-                                      sizeof(*response->responses));
+    response->responses =
+        arena_array(f->r->arena, f->item_count, sizeof(*response->responses));
     for (uint32_t i = 0; i < f->item_count; i++) {
         struct fetch_item *item = &f->items[i];
 

@@ -17,14 +17,22 @@ static struct str fetch_session_id_key(const int32_t *id)
     return str_sub(id, sizeof(*id));
 }
 
-void fetch_session_cache_init(struct fetch_session_cache *cache, uint32_t limit)
+void fetch_session_cache_init(struct fetch_session_cache *cache, uint32_t limit,
+                              uint32_t partitions_limit)
 {
-    *cache = (struct fetch_session_cache){.limit = limit};
+    *cache = (struct fetch_session_cache){.limit = limit,
+                                          .partitions_limit = partitions_limit};
     list_init(&cache->oldest);
 }
 
-static void fetch_session_free_partition(
-    struct fetch_session_partition *partition)
+bool fetch_session_fits(const struct fetch_session_cache *cache,
+                        uint32_t partitions)
+{
+    return partitions <= cache->partitions_limit - cache->partitions;
+}
+
+static void
+fetch_session_free_partition(struct fetch_session_partition *partition)
 {
     list_remove(&partition->node);
     mem_free(partition);
@@ -36,6 +44,7 @@ static void fetch_session_free(struct fetch_session *session)
         fetch_session_free_partition(container_of(
             session->partitions.next, struct fetch_session_partition, node));
     }
+    session->cache->partitions -= session->count;
     map_fini(&session->by_key);
     mem_free(session);
 }
@@ -84,6 +93,9 @@ static bool fetch_session_make_room(struct fetch_session_cache *cache,
     if (cache->count < cache->limit) {
         return true;
     }
+    if (list_is_empty(&cache->oldest)) {
+        return false; /* there are no sessions at all */
+    }
     oldest = container_of(cache->oldest.next, struct fetch_session, node);
     if (oldest->busy || now_ms - oldest->used_ms < SESSION_STALE_MS) {
         return false;
@@ -104,6 +116,7 @@ struct fetch_session *fetch_session_create(struct fetch_session_cache *cache,
         return NULL;
     }
     session = MEM_NEW(struct fetch_session);
+    session->cache = cache;
     session->id = id;
     session->epoch = 1;
     session->by_id = by_id;
@@ -166,8 +179,8 @@ static struct str fetch_session_key(struct arena *arena, struct uuid topic_id,
     return str_sub(key, bytes);
 }
 
-static struct fetch_session_partition *fetch_session_new_partition(
-    const struct fetch_session_wish *wish)
+static struct fetch_session_partition *
+fetch_session_new_partition(const struct fetch_session_wish *wish)
 {
     struct fetch_session_partition *partition =
         mem_zalloc(sizeof(*partition) + wish->topic.len);
@@ -184,26 +197,30 @@ static struct fetch_session_partition *fetch_session_new_partition(
     return partition;
 }
 
-void fetch_session_wish(struct fetch_session *session,
+bool fetch_session_wish(struct fetch_session *session,
                         const struct fetch_session_wish *wish)
 {
     struct arena arena = {0};
-    struct str key = fetch_session_key(&arena, wish->topic_id, wish->topic,
-                                       wish->partition);
-    struct fetch_session_partition *partition =
-        map_find(&session->by_key, key);
+    struct str key =
+        fetch_session_key(&arena, wish->topic_id, wish->topic, wish->partition);
+    struct fetch_session_partition *partition = map_find(&session->by_key, key);
 
-    if (partition == NULL) {
+    if (partition == NULL && fetch_session_fits(session->cache, 1)) {
         partition = fetch_session_new_partition(wish);
         map_put(&session->by_key, key, partition);
         list_push(&session->partitions, &partition->node);
         session->count++;
+        session->cache->partitions++;
     }
     arena_reset(&arena);
+    if (partition == NULL) {
+        return false;
+    }
     partition->current_leader_epoch = wish->current_leader_epoch;
     partition->last_fetched_epoch = wish->last_fetched_epoch;
     partition->max_bytes = wish->max_bytes;
     partition->fetch_offset = wish->fetch_offset;
+    return true;
 }
 
 void fetch_session_forget(struct fetch_session *session, struct uuid topic_id,
@@ -217,6 +234,7 @@ void fetch_session_forget(struct fetch_session *session, struct uuid topic_id,
     if (found != NULL) {
         fetch_session_free_partition(found);
         session->count--;
+        session->cache->partitions--;
     }
 }
 

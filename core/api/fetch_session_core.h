@@ -6,8 +6,8 @@
  *                                answer lists what changed in the partitions
  *   full request, epoch -1    -> no session (and the named one is closed)
  *
- * A cache belongs to one loop: an id says by itself which, so a client that
- * comes back over another connection, on another loop, starts anew. Pure: the
+ * A cache belongs to one loop: a client that comes back over another
+ * connection, on another loop, is unknown there and starts anew. Pure: the
  * caller gives time and random numbers.
  * Source: KIP-227; protocol/api-versions 6. */
 #ifndef API_FETCH_SESSION_CORE_H
@@ -36,6 +36,7 @@ struct fetch_session_partition {
 };
 
 struct fetch_session {
+    struct fetch_session_cache *cache;
     int32_t id;
     int32_t epoch; /* that of the next incremental request */
     bool by_id;    /* made by a client that speaks of topic ids */
@@ -53,6 +54,8 @@ struct fetch_session_cache {
     struct list oldest; /* the least recently used first */
     uint32_t count;
     uint32_t limit;
+    uint32_t partitions; /* of all sessions */
+    uint32_t partitions_limit;
 };
 
 /* A partition as a request names it. */
@@ -66,10 +69,14 @@ struct fetch_session_wish {
     int64_t fetch_offset;
 };
 
-void fetch_session_cache_init(struct fetch_session_cache *cache,
-                              uint32_t limit);
+void fetch_session_cache_init(struct fetch_session_cache *cache, uint32_t limit,
+                              uint32_t partitions_limit);
+/* All requests must be done. */
 void fetch_session_cache_fini(struct fetch_session_cache *cache);
 
+/* Whether so many more partitions would not be too many. */
+bool fetch_session_fits(const struct fetch_session_cache *cache,
+                        uint32_t partitions);
 /* A new session, if there is room or one that was not used for two minutes;
  * else NULL: the client goes on without. id: a fresh random number > 0. The
  * caller works with it until fetch_session_release(). */
@@ -91,9 +98,10 @@ void fetch_session_release(struct fetch_session_cache *cache,
 /* An id that is not there is accepted. */
 void fetch_session_close(struct fetch_session_cache *cache, int32_t id);
 
-/* Adds a partition, or changes what is wished of it. */
-void fetch_session_wish(struct fetch_session *session,
-                        const struct fetch_session_wish *wish);
+/* Adds a partition, or changes what is wished of it; false, and nothing done,
+ * when it would be one too many. */
+MUST_USE bool fetch_session_wish(struct fetch_session *session,
+                                 const struct fetch_session_wish *wish);
 /* One that is not there is accepted. */
 void fetch_session_forget(struct fetch_session *session, struct uuid topic_id,
                           struct str topic, int32_t partition);

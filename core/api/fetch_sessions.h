@@ -6,15 +6,20 @@
 #include "api/fetch_session_core.h"
 #include "run/env.h"
 
+/* Partitions of all sessions of the process. */
+enum { FETCH_SESSION_PARTITIONS_MAX = 500000 };
+
 struct fetch_sessions {
     struct env *env;
     struct fetch_session_cache cache;
 };
 
-struct fetch_sessions *fetch_sessions_open(struct env *env, uint32_t limit);
+struct fetch_sessions *fetch_sessions_open(struct env *env, uint32_t limit,
+                                           uint32_t partitions_limit);
 void fetch_sessions_close(struct fetch_sessions *sessions);
-/* NULL: no room; the client goes on without a session. */
+/* For so many partitions. NULL: no room; the client goes on without a session.
+ */
 struct fetch_session *fetch_sessions_create(struct fetch_sessions *sessions,
-                                            bool by_id);
+                                            uint32_t partitions, bool by_id);
 
 #endif

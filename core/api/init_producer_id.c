@@ -43,7 +43,8 @@ static void init_producer_id_taken(struct producer_ids_take *take)
 }
 
 /* Source: behaviours 5, "InitProducerId". */
-static enum err init_producer_id_check(const struct init_producer_id_request *in)
+static enum err
+init_producer_id_check(const struct init_producer_id_request *in)
 {
     if (!str_is_null(in->transactional_id)) {
         return in->transactional_id.len == 0
@@ -58,7 +59,8 @@ static enum err init_producer_id_check(const struct init_producer_id_request *in
 
 void handle_init_producer_id(struct api_request *r)
 {
-    struct init_producer_id *init = ARENA_NEW(r->arena, struct init_producer_id);
+    struct init_producer_id *init =
+        ARENA_NEW(r->arena, struct init_producer_id);
     struct init_producer_id_request body;
     enum err err;
 

@@ -2,7 +2,9 @@
  *
  * Happy path: the special timestamps (earliest, latest, ...) are answered from
  * what the log publishes; a real timestamp and the largest one are looked up in
- * the files of the log, on a disk thread, all partitions side by side; answer.
+ * the files of the logs, on one disk thread, one partition after the other, so
+ * that a long list does not stand in the way of those who wait for a sync;
+ * answer. A partition that is named twice is answered once, with an error.
  *
  * Source: KIP-79, KIP-101, KIP-734 (-3), KIP-405 (-4, -5), KIP-1023 (-6);
  *         protocol/api-versions 5. */
@@ -20,14 +22,10 @@ enum list_offsets_timestamp {
     LIST_EARLIEST_PENDING_UPLOAD = -6,
 };
 
-struct list_offsets;
-
 struct list_offsets_item {
-    struct list_offsets *list;
     struct list_offsets_response_partition *out;
     int64_t timestamp;
     struct log *log; /* pinned while the search runs; NULL: none is needed */
-    struct work work;
     enum err err;
     struct log_found found;
 };
@@ -38,7 +36,8 @@ struct list_offsets {
     struct list_offsets_response response;
     struct list_offsets_item *items;
     uint32_t item_count;
-    uint32_t pending;
+    struct map items_by_key; /* topic and partition; while it looks */
+    struct work work;
 };
 
 static enum flow_verdict list_offsets_look(struct flow *flow);
@@ -47,7 +46,7 @@ static enum flow_verdict list_offsets_respond(struct flow *flow);
 
 static const struct flow_step list_offsets_steps[] = {
     {"look", list_offsets_look, NULL},       /* what needs no file */
-    {"search", list_offsets_search, NULL},   /* waits for disk threads */
+    {"search", list_offsets_search, NULL},   /* waits for a disk thread */
     {"respond", list_offsets_respond, NULL}, /* always runs, exactly once */
 };
 
@@ -116,15 +115,15 @@ static enum err list_offsets_answer(struct list_offsets_item *item,
     }
 }
 
-static enum err list_offsets_look_at(
-    struct list_offsets *list, struct str topic,
-    const struct list_offsets_request_partition *in,
-    struct list_offsets_item *item)
+static enum err
+list_offsets_look_at(struct list_offsets *list, struct str topic,
+                     const struct list_offsets_request_partition *in,
+                     struct list_offsets_item *item)
 {
     struct lookup_topic named = {.name = topic};
     struct lookup_partition found;
-    enum err err = lookup_partition(list->r, &named, in->partition_index,
-                                    &found);
+    enum err err =
+        lookup_partition(list->r, &named, in->partition_index, &found);
 
     if (err == ERR_NONE) {
         err = lookup_check_epoch(found.replica, in->current_leader_epoch);
@@ -139,19 +138,6 @@ static enum err list_offsets_look_at(
     return err;
 }
 
-/* Whether the request names a partition twice. */
-static bool list_offsets_is_double(
-    const struct list_offsets_request_topic *topic, int32_t at)
-{
-    for (int32_t i = 0; i < topic->partitions_count; i++) {
-        if (i != at && topic->partitions[i].partition_index ==
-                           topic->partitions[at].partition_index) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static void list_offsets_prepare(struct list_offsets *list)
 {
     const struct list_offsets_request *body = &list->body;
@@ -164,14 +150,42 @@ static void list_offsets_prepare(struct list_offsets *list)
                                         sizeof(*list->response.topics));
     for (int32_t i = 0; i < body->topics_count; i++) {
         struct list_offsets_response_topic *out = &list->response.topics[i];
+        size_t partitions = (size_t)body->topics[i].partitions_count;
 
         out->name = body->topics[i].name;
-        out->partitions_count = body->topics[i].partitions_count;
-        out->partitions = arena_array(arena, (size_t)out->partitions_count,
-                                      sizeof(*out->partitions));
-        count += (size_t)out->partitions_count;
+        out->partitions =
+            arena_array(arena, partitions, sizeof(*out->partitions));
+        count += partitions;
     }
     list->items = arena_array(arena, count, sizeof(*list->items));
+}
+
+/* The item of a partition, new, or the one that it has had before. */
+static struct list_offsets_item *
+list_offsets_item(struct list_offsets *list,
+                  struct list_offsets_response_topic *topic, int32_t partition,
+                  bool *is_new)
+{
+    struct str key = lookup_key(list->r->arena, topic->name, partition);
+    struct list_offsets_item *item = map_find(&list->items_by_key, key);
+
+    *is_new = item == NULL;
+    if (item == NULL) {
+        item = &list->items[list->item_count++];
+        item->out = &topic->partitions[topic->partitions_count++];
+        list_offsets_response_partition_init(item->out);
+        item->out->partition_index = partition;
+        map_put(&list->items_by_key, key, item);
+    }
+    return item;
+}
+
+static void list_offsets_drop_search(struct list_offsets_item *item)
+{
+    if (item->log != NULL) {
+        log_unpin(item->log);
+        item->log = NULL;
+    }
 }
 
 static enum flow_verdict list_offsets_look(struct flow *flow)
@@ -185,63 +199,66 @@ static enum flow_verdict list_offsets_look(struct flow *flow)
         for (int32_t j = 0; j < topic->partitions_count; j++) {
             const struct list_offsets_request_partition *in =
                 &topic->partitions[j];
-            struct list_offsets_item *item = &list->items[list->item_count++];
+            bool is_new;
+            struct list_offsets_item *item = list_offsets_item(
+                list, &list->response.topics[i], in->partition_index, &is_new);
 
-            item->list = list;
-            item->out = &list->response.topics[i].partitions[j];
-            item->timestamp = in->timestamp;
-            list_offsets_response_partition_init(item->out);
-            item->out->partition_index = in->partition_index;
-            item->err =
-                list_offsets_is_double(topic, j)
-                    ? ERR_INVALID_REQUEST
-                    : list_offsets_look_at(list, topic->name, in, item);
+            if (is_new) {
+                item->timestamp = in->timestamp;
+                item->err = list_offsets_look_at(list, topic->name, in, item);
+            } else {
+                list_offsets_drop_search(item);
+                item->err = ERR_INVALID_REQUEST;
+            }
         }
     }
+    map_fini(&list->items_by_key);
     return FLOW_NEXT;
 }
 
 /* On a disk thread. */
 static void list_offsets_run(struct work *work)
 {
-    struct list_offsets_item *item =
-        container_of(work, struct list_offsets_item, work);
+    struct list_offsets *list = container_of(work, struct list_offsets, work);
 
-    item->err = item->timestamp == LIST_MAX_TIMESTAMP
-                    ? log_find_max_timestamp(item->log, &item->found, NULL)
-                    : log_find_time(item->log, item->timestamp, &item->found,
-                                    NULL);
+    for (uint32_t i = 0; i < list->item_count; i++) {
+        struct list_offsets_item *item = &list->items[i];
+
+        if (item->log != NULL && item->timestamp == LIST_MAX_TIMESTAMP) {
+            item->err = log_find_max_timestamp(item->log, &item->found, NULL);
+        } else if (item->log != NULL) {
+            item->err =
+                log_find_time(item->log, item->timestamp, &item->found, NULL);
+        }
+    }
 }
 
 static void list_offsets_search_done(struct work *work)
 {
-    struct list_offsets_item *item =
-        container_of(work, struct list_offsets_item, work);
-    struct list_offsets *list = item->list;
+    struct list_offsets *list = container_of(work, struct list_offsets, work);
 
-    log_unpin(item->log);
-    if (--list->pending == 0) {
-        flow_resume(&list->r->flow, ERR_NONE);
+    for (uint32_t i = 0; i < list->item_count; i++) {
+        list_offsets_drop_search(&list->items[i]);
     }
+    flow_resume(&list->r->flow, ERR_NONE);
 }
 
 static enum flow_verdict list_offsets_search(struct flow *flow)
 {
     struct list_offsets *list = list_offsets_of(flow);
-    struct env *env = loop_env(conn_loop(list->r->request->conn));
+    bool searches = false;
 
     for (uint32_t i = 0; i < list->item_count; i++) {
-        struct list_offsets_item *item = &list->items[i];
-
-        if (item->log != NULL) {
-            list->pending++;
-            item->work.run = list_offsets_run;
-            item->work.done = list_offsets_search_done;
-            item->work.key = (uint64_t)(uintptr_t)item->log;
-            env_work(env, &item->work);
-        }
+        searches = searches || list->items[i].log != NULL;
     }
-    return list->pending == 0 ? FLOW_NEXT : FLOW_WAIT;
+    if (!searches) {
+        return FLOW_NEXT;
+    }
+    list->work.run = list_offsets_run;
+    list->work.done = list_offsets_search_done;
+    list->work.key = (uint64_t)(uintptr_t)list;
+    env_work(loop_env(conn_loop(list->r->request->conn)), &list->work);
+    return FLOW_WAIT;
 }
 
 static enum flow_verdict list_offsets_respond(struct flow *flow)

@@ -1,13 +1,13 @@
 /* lookup.c - names and ids to topics, partitions to replicas. */
 #include "api/lookup.h"
 
+#include "base/bytes.h"
 #include "cluster/replicas.h"
 
 const struct topic *lookup_topic(const struct api_request *r,
                                  const struct lookup_topic *named)
 {
-    const struct image *image =
-        controller_image(r->api->options.controller);
+    const struct image *image = controller_image(r->api->options.controller);
 
     return named->by_id ? image_find_topic_id(image, named->id)
                         : image_find_topic(image, named->name);
@@ -15,8 +15,18 @@ const struct topic *lookup_topic(const struct api_request *r,
 
 enum err lookup_unknown(const struct lookup_topic *named)
 {
-    return named->by_id ? ERR_UNKNOWN_TOPIC_ID
-                        : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+    return named->by_id ? ERR_UNKNOWN_TOPIC_ID : ERR_UNKNOWN_TOPIC_OR_PARTITION;
+}
+
+struct str lookup_key(struct arena *arena, struct str topic, int32_t partition)
+{
+    uint8_t *key = arena_raw(arena, 4 + topic.len);
+
+    bytes_put_i32(key, partition);
+    if (topic.len > 0) {
+        memcpy(key + 4, topic.ptr, topic.len);
+    }
+    return str_sub(key, 4 + topic.len);
 }
 
 enum err lookup_partition(const struct api_request *r,

@@ -19,6 +19,9 @@ const struct topic *lookup_topic(const struct api_request *r,
                                  const struct lookup_topic *named);
 enum err lookup_unknown(const struct lookup_topic *named);
 
+/* Topic and partition as one run of bytes, for a map. */
+struct str lookup_key(struct arena *arena, struct str topic, int32_t partition);
+
 struct lookup_partition {
     const struct topic *topic;
     const struct topic_partition *partition;

@@ -17,6 +17,10 @@ enum {
     CLUSTER_OPERATIONS_ALL = 0x1FA0,
 };
 
+/* Topics that one request may make by asking for them; for the others it is
+ * asked again. */
+enum { METADATA_CREATES_MAX = 100 };
+
 struct metadata;
 
 /* A topic that is made because somebody asked for it. */
@@ -27,19 +31,29 @@ struct metadata_create {
     enum err err;
 };
 
+/* A topic that the request names, once. */
+struct metadata_item {
+    struct lookup_topic named;
+    struct metadata_create *create; /* NULL: it is not made */
+};
+
 struct metadata {
     struct api_request *r;
     struct metadata_request body;
     bool all;
-    struct metadata_create *creates; /* by place in the request */
+    struct metadata_item *items;
+    int32_t items_count;
+    int32_t creates_count;
     uint32_t pending;
     struct metadata_response response;
 };
 
+static enum flow_verdict metadata_gather(struct flow *flow);
 static enum flow_verdict metadata_make(struct flow *flow);
 static enum flow_verdict metadata_respond(struct flow *flow);
 
 static const struct flow_step metadata_steps[] = {
+    {"gather", metadata_gather, NULL},   /* what is named, each once */
     {"make", metadata_make, NULL},       /* topics that are missing */
     {"respond", metadata_respond, NULL}, /* always runs, exactly once */
 };
@@ -68,14 +82,48 @@ void handle_metadata(struct api_request *r)
     flow_start(&r->flow, metadata_steps, ARRAY_COUNT(metadata_steps));
 }
 
-static struct lookup_topic metadata_named(const struct metadata *m, int32_t at)
+/* What stands for a topic among those named: its id, where there is one. */
+static struct str metadata_key(const struct metadata *m,
+                               const struct lookup_topic *named)
 {
-    const struct metadata_request_topic *topic = &m->body.topics[at];
+    const struct topic *topic = lookup_topic(m->r, named);
 
-    return (struct lookup_topic){.name = topic->name,
-                                 .id = topic->topic_id,
-                                 .by_id = m->r->version >= 12 &&
-                                          str_is_null(topic->name)};
+    if (topic != NULL || named->by_id) {
+        return lookup_key(
+            m->r->arena,
+            str_sub(topic != NULL ? topic->id.bytes : named->id.bytes,
+                    sizeof(struct uuid)),
+            1);
+    }
+    return lookup_key(m->r->arena, named->name, 0);
+}
+
+/* Ten thousand times the same large topic is one: the answer is never larger
+ * than the cluster. */
+static enum flow_verdict metadata_gather(struct flow *flow)
+{
+    struct metadata *m = metadata_of(flow);
+    int32_t count = MAX(m->body.topics_count, 0);
+    struct map by_key = {0};
+
+    m->items = arena_array(m->r->arena, (size_t)count, sizeof(*m->items));
+    for (int32_t i = 0; i < count; i++) {
+        const struct metadata_request_topic *in = &m->body.topics[i];
+        struct metadata_item *item = &m->items[m->items_count];
+        struct str key;
+
+        item->named = (struct lookup_topic){.name = in->name,
+                                            .id = in->topic_id,
+                                            .by_id = m->r->version >= 12 &&
+                                                     str_is_null(in->name)};
+        key = metadata_key(m, &item->named);
+        if (map_find(&by_key, key) == NULL) {
+            map_put(&by_key, key, item);
+            m->items_count++;
+        }
+    }
+    map_fini(&by_key);
+    return FLOW_NEXT;
 }
 
 static void metadata_made(struct controller_change *change)
@@ -84,7 +132,8 @@ static void metadata_made(struct controller_change *change)
         container_of(change, struct metadata_create, create.change);
     struct metadata *m = make->metadata;
 
-    /* Two clients that ask at once make one topic: the other one's is as good. */
+    /* Two clients that ask at once make one topic: the other one's is as good.
+     */
     make->err =
         change->err == ERR_TOPIC_ALREADY_EXISTS ? ERR_NONE : change->err;
     controller_change_end(change);
@@ -93,59 +142,47 @@ static void metadata_made(struct controller_change *change)
     }
 }
 
-/* Whether the topic at this place is to be made. */
-static bool metadata_wants(const struct metadata *m, int32_t at)
+static bool metadata_wants(const struct metadata *m,
+                           const struct metadata_item *item)
 {
-    struct lookup_topic named = metadata_named(m, at);
-
-    if (named.by_id || str_is_null(named.name) ||
-        lookup_topic(m->r, &named) != NULL) {
-        return false;
-    }
-    for (int32_t i = 0; i < at; i++) {
-        if (str_eq(m->body.topics[i].name, named.name)) {
-            return false; /* it is being made already */
-        }
-    }
-    return true;
+    return !item->named.by_id && !str_is_null(item->named.name) &&
+           m->creates_count < METADATA_CREATES_MAX &&
+           lookup_topic(m->r, &item->named) == NULL;
 }
 
-static void metadata_start(struct metadata *m, int32_t at)
+static void metadata_start(struct metadata *m, struct metadata_item *item)
 {
     const struct api_options *options = &m->r->api->options;
-    struct metadata_create *make = &m->creates[at];
+    struct metadata_create *make =
+        ARENA_NEW(m->r->arena, struct metadata_create);
 
+    item->create = make;
     make->metadata = m;
-    make->spec = (struct topic_create_spec){.name = m->body.topics[at].name,
+    make->spec = (struct topic_create_spec){.name = item->named.name,
                                             .partitions = -1,
                                             .replication_factor = -1,
                                             .source = "auto"};
     make->create.spec = &make->spec;
-    make->create.defaults = (struct topic_create_defaults){
-        .partitions = options->default_partitions,
-        .replication_factor = options->default_replication_factor,
-        .partitions_max = options->partitions_per_topic};
+    make->create.defaults = options->topic_defaults;
     make->create.change.controller = options->controller;
     make->create.change.done = metadata_made;
+    m->creates_count++;
     m->pending++;
-    topic_create_start(&make->create,
-                       loop_env(conn_loop(m->r->request->conn)));
+    topic_create_start(&make->create, loop_env(conn_loop(m->r->request->conn)));
 }
 
 static enum flow_verdict metadata_make(struct flow *flow)
 {
     struct metadata *m = metadata_of(flow);
 
-    m->creates = arena_array(m->r->arena, (size_t)MAX(m->body.topics_count, 0),
-                             sizeof(*m->creates));
-    if (m->all || !m->body.allow_auto_topic_creation ||
+    if (!m->body.allow_auto_topic_creation ||
         !api_listener(m->r)->auto_create) {
         return FLOW_NEXT;
     }
     m->pending = 1; /* this step's own */
-    for (int32_t i = 0; i < m->body.topics_count; i++) {
-        if (metadata_wants(m, i)) {
-            metadata_start(m, i);
+    for (int32_t i = 0; i < m->items_count; i++) {
+        if (metadata_wants(m, &m->items[i])) {
+            metadata_start(m, &m->items[i]);
         }
     }
     return --m->pending == 0 ? FLOW_NEXT : FLOW_WAIT;
@@ -175,9 +212,8 @@ static void metadata_answer_topic(const struct metadata *m,
     out->name = topic->name;
     out->topic_id = topic->id;
     out->partitions_count = topic->partitions_count;
-    out->partitions =
-        arena_array(m->r->arena, (size_t)topic->partitions_count,
-                    sizeof(*out->partitions));
+    out->partitions = arena_array(m->r->arena, (size_t)topic->partitions_count,
+                                  sizeof(*out->partitions));
     for (int32_t i = 0; i < topic->partitions_count; i++) {
         metadata_answer_partition(&topic->partitions[i], i,
                                   &out->partitions[i]);
@@ -188,40 +224,47 @@ static void metadata_answer_topic(const struct metadata *m,
 }
 
 /* A topic that is named and not there: which error that is. */
-static enum err metadata_missing(const struct metadata *m, int32_t at,
-                                 const struct lookup_topic *named)
+static enum err metadata_missing(const struct metadata_item *item)
 {
+    const struct lookup_topic *named = &item->named;
+
     if (str_is_null(named->name) && !named->by_id) {
         return ERR_INVALID_REQUEST; /* ids are known from version 12 on */
     }
     if (!named->by_id && topic_name_check(named->name, NULL) != ERR_NONE) {
         return ERR_INVALID_TOPIC_EXCEPTION;
     }
-    return m->creates[at].err != ERR_NONE ? m->creates[at].err
-                                          : lookup_unknown(named);
+    if (item->create == NULL || item->create->err == ERR_NONE) {
+        return lookup_unknown(named);
+    }
+    /* All clients ask again after this one. */
+    return err_is_retriable(item->create->err) ? ERR_LEADER_NOT_AVAILABLE
+                                               : item->create->err;
 }
 
 static void metadata_answer_named(struct metadata *m)
 {
     struct metadata_response *response = &m->response;
 
-    response->topics_count = MAX(m->body.topics_count, 0);
-    response->topics =
-        arena_array(m->r->arena, (size_t)response->topics_count,
-                    sizeof(*response->topics));
-    for (int32_t i = 0; i < response->topics_count; i++) {
-        struct lookup_topic named = metadata_named(m, i);
-        const struct topic *topic = lookup_topic(m->r, &named);
+    response->topics_count = m->items_count;
+    response->topics = arena_array(m->r->arena, (size_t)m->items_count,
+                                   sizeof(*response->topics));
+    for (int32_t i = 0; i < m->items_count; i++) {
+        const struct metadata_item *item = &m->items[i];
+        const struct topic *topic = lookup_topic(m->r, &item->named);
+        struct metadata_response_topic *out = &response->topics[i];
 
         if (topic != NULL) {
-            metadata_answer_topic(m, topic, &response->topics[i]);
+            metadata_answer_topic(m, topic, out);
             continue;
         }
-        metadata_response_topic_init(&response->topics[i]);
-        response->topics[i].error_code =
-            err_wire(metadata_missing(m, i, &named));
-        response->topics[i].name = named.name;
-        response->topics[i].topic_id = m->body.topics[i].topic_id;
+        metadata_response_topic_init(out);
+        out->error_code = err_wire(metadata_missing(item));
+        out->name = item->named.name;
+        out->topic_id = item->named.id;
+        if (str_is_null(out->name) && !item->named.by_id) {
+            out->name = STR_LIT(""); /* not null before version 12 */
+        }
     }
 }
 
@@ -272,8 +315,7 @@ static void metadata_answer_brokers(struct metadata *m,
 static enum flow_verdict metadata_respond(struct flow *flow)
 {
     struct metadata *m = metadata_of(flow);
-    const struct image *image =
-        controller_image(m->r->api->options.controller);
+    const struct image *image = controller_image(m->r->api->options.controller);
     struct metadata_response *response = &m->response;
 
     metadata_response_init(response);
@@ -281,9 +323,8 @@ static enum flow_verdict metadata_respond(struct flow *flow)
     response->controller_id = image->controller_id;
     metadata_answer_brokers(m, image);
     if (m->all) {
-        response->topics =
-            arena_array(m->r->arena, (size_t)image->topics_count,
-                        sizeof(*response->topics));
+        response->topics = arena_array(m->r->arena, (size_t)image->topics_count,
+                                       sizeof(*response->topics));
         image_each_topic(image, metadata_answer_one_of_all, m);
     } else {
         metadata_answer_named(m);

@@ -2,8 +2,8 @@
  *
  * Happy path: check each partition's batch; append each to its partition's log,
  * on that partition's loop; wait until what acks asks for is reached (on disk
- * with flush = "commit"); answer. Partitions fail one by one: an error of one is
- * a field of the answer. With acks=0 there is no answer, and an error closes
+ * with flush = "commit"); answer. Partitions fail one by one: an error of one
+ * is a field of the answer. With acks=0 there is no answer, and an error closes
  * the connection: the only way to say so.
  *
  * Source: protocol guide, "Produce"; KIP-98 (idempotence), KIP-467 (record
@@ -46,7 +46,7 @@ static enum flow_verdict produce_respond(struct flow *flow);
 
 static const struct flow_step produce_steps[] = {
     {"check", produce_check, NULL},     /* batch, CRC, records, clock */
-    {"append", produce_append, NULL},   /* waits for every log, and its disk */
+    {"append", produce_append, NULL},   /* waits for every log and its disk */
     {"respond", produce_respond, NULL}, /* always runs, exactly once */
 };
 
@@ -119,14 +119,21 @@ static enum err produce_check_part(struct produce *p,
     if (p->body.acks < -1 || p->body.acks > 1) {
         return ERR_INVALID_REQUIRED_ACKS;
     }
+    if (!named->by_id && topic_name_is_reserved(named->name)) {
+        return ERR_INVALID_TOPIC_EXCEPTION;
+    }
     err = lookup_partition(p->r, named, in->index, &found);
     if (err != ERR_NONE) {
         return err;
     }
+    if (p->body.acks == -1 && found.partition->isr_count <
+                                  found.topic->settings.min_insync_replicas) {
+        return ERR_NOT_ENOUGH_REPLICAS;
+    }
     rules = produce_rules(p, &found.topic->settings);
     err = validate_batch((uint8_t *)(uintptr_t)in->records.ptr,
-                         (size_t)MAX(in->records.bytes, 0), &rules,
-                         p->r->arena, &part->checked);
+                         (size_t)MAX(in->records.bytes, 0), &rules, p->r->arena,
+                         &part->checked);
     if (err != ERR_NONE) {
         return err;
     }
@@ -140,6 +147,7 @@ static enum err produce_check_part(struct produce *p,
     part->append.batch = part->checked.batch;
     part->append.bytes = (uint32_t)part->checked.header.bytes;
     part->append.acks = p->body.acks;
+    part->append.timeout_ms = p->body.timeout_ms;
     return ERR_NONE;
 }
 
@@ -155,8 +163,8 @@ static enum flow_verdict produce_check(struct flow *flow)
                                      .by_id = p->r->version >= 13};
 
         for (int32_t j = 0; j < topic->partition_data_count; j++, part++) {
-            part->err = produce_check_part(p, &named, &topic->partition_data[j],
-                                           part);
+            part->err =
+                produce_check_part(p, &named, &topic->partition_data[j], part);
         }
     }
     return FLOW_NEXT;
@@ -227,9 +235,8 @@ static void produce_answer(struct produce *p)
 
     produce_response_init(&response);
     response.responses_count = p->body.topic_data_count;
-    response.responses =
-        arena_array(r->arena, (size_t)response.responses_count,
-                    sizeof(*response.responses));
+    response.responses = arena_array(r->arena, (size_t)response.responses_count,
+                                     sizeof(*response.responses));
     for (int32_t i = 0; i < p->body.topic_data_count; i++) {
         const struct produce_request_topic *in = &p->body.topic_data[i];
         struct produce_response_topic *out = &response.responses[i];
