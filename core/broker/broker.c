@@ -19,6 +19,7 @@
 
 #include <signal.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,13 +51,13 @@ struct server {
     struct api *api;
     struct api_listener *api_listeners;
     struct broker_listener *registered;
+    int32_t registered_count;
     struct server_topic *topics;
     size_t topics_pending;
     struct controller_report report;
     struct timespec begun;
     bool stopping;
     bool ready;
-    int exit_code;
 };
 
 static void broker_request(void *arg, struct request *request)
@@ -69,7 +70,8 @@ static bool broker_overlaps(void *arg, const uint8_t *frame, uint32_t bytes)
     return dispatch_overlaps(((struct server *)arg)->api, frame, bytes);
 }
 
-/* The process can neither go on nor answer: says why, and ends. */
+/* The process can neither start, go on nor answer: says why, and ends. What is
+ * open is left to the end of the process. */
 static void broker_failed(void *arg, const struct why *why)
 {
     (void)arg;
@@ -80,14 +82,8 @@ static void broker_failed(void *arg, const struct why *why)
 
 static void broker_stop(struct server *server);
 
-/* Could not start: what has been opened is left to the end of the process. */
-static void broker_give_up(const struct why *why)
-{
-    broker_failed(NULL, why);
-}
-
-static struct topic_settings broker_topic_defaults(
-    const struct settings *settings)
+static struct topic_settings
+broker_topic_defaults(const struct settings *settings)
 {
     struct topic_settings defaults;
 
@@ -116,10 +112,11 @@ static void broker_listen(struct server *server)
     const struct settings *settings = server->settings;
     struct why why = {""};
 
-    server->api_listeners = mem_zalloc(settings->listener_count *
-                                       sizeof(*server->api_listeners));
+    server->api_listeners =
+        mem_zalloc(settings->listener_count * sizeof(*server->api_listeners));
     server->registered =
         mem_zalloc(settings->listener_count * sizeof(*server->registered));
+    server->registered_count = 0;
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct settings_listener *listener = &settings->listeners[i];
         bool advertises = listener->advertise_host != NULL;
@@ -127,19 +124,23 @@ static void broker_listen(struct server *server)
         enum err err = net_listen(server->net, listener->bind_host, port,
                                   (uint32_t)i, &port, &why);
 
-        if (err != ERR_NONE && !(listener->optional && err == ERR_INVALID)) {
-            broker_give_up(&why);
+        if (err == ERR_INVALID && listener->optional) {
+            continue; /* a machine without IPv6 */
+        }
+        if (err != ERR_NONE) {
+            broker_failed(server, &why);
         }
         server->api_listeners[i] = (struct api_listener){
             .name = listener->name,
             .advertise_host = listener->advertise_host,
             .advertise_port = listener->advertise_port,
             .auto_create = broker_auto_creates(server, listener)};
-        server->registered[i] = (struct broker_listener){
-            .name = str_of(listener->name),
-            .host = str_of(advertises ? listener->advertise_host
-                                      : listener->bind_host),
-            .port = advertises ? listener->advertise_port : port};
+        server->registered[server->registered_count++] =
+            (struct broker_listener){
+                .name = str_of(listener->name),
+                .host = str_of(advertises ? listener->advertise_host
+                                          : listener->bind_host),
+                .port = advertises ? listener->advertise_port : port};
     }
 }
 
@@ -150,6 +151,7 @@ static void broker_open_net(struct server *server)
         .loops = server->loops,
         .limits = {.frame_bytes = settings->limits.frame_bytes,
                    .connections = settings->limits.connections,
+                   .connections_per_ip = settings->limits.connections_per_ip,
                    .requests_running = REQUESTS_RUNNING_MAX,
                    .output_bytes = OUTPUT_BYTES_MAX,
                    .idle_ms = settings->limits.idle_ms,
@@ -210,11 +212,10 @@ static void broker_topic_done(struct controller_change *change)
                  server->settings->config_path == NULL
                      ? "the settings"
                      : server->settings->config_path);
-        broker_give_up(&why);
+        broker_failed(server, &why);
     }
     server->report.topics++;
-    server->report.partitions +=
-        change->command.create_topic.partitions_count;
+    server->report.partitions += change->command.create_topic.partitions_count;
     controller_change_end(change);
     mem_free(topic->configs);
     if (--server->topics_pending == 0) {
@@ -222,11 +223,18 @@ static void broker_topic_done(struct controller_change *change)
     }
 }
 
+static struct topic_create_defaults
+broker_create_defaults(const struct settings *settings)
+{
+    return (struct topic_create_defaults){
+        .partitions = settings->defaults.partitions,
+        .replication_factor = settings->defaults.replication_factor,
+        .partitions_max = (int32_t)settings->limits.partitions_per_topic};
+}
+
 static void broker_make_topic(struct server *server, struct server_topic *topic,
                               const struct settings_topic *wanted)
 {
-    const struct settings *settings = server->settings;
-
     topic->server = server;
     topic->configs =
         mem_zalloc((wanted->configs.count + 1) * sizeof(*topic->configs));
@@ -243,10 +251,7 @@ static void broker_make_topic(struct server *server, struct server_topic *topic,
         .configs_count = (int32_t)wanted->configs.count,
         .source = "config.lua"};
     topic->create.spec = &topic->spec;
-    topic->create.defaults = (struct topic_create_defaults){
-        .partitions = settings->defaults.partitions,
-        .replication_factor = settings->defaults.replication_factor,
-        .partitions_max = (int32_t)settings->limits.partitions_per_topic};
+    topic->create.defaults = broker_create_defaults(server->settings);
     topic->create.change.controller = server->controller;
     topic->create.change.done = broker_topic_done;
     server->topics_pending++;
@@ -286,10 +291,7 @@ static void broker_open_api(struct server *server)
         .node_id = settings->node.id,
         .listeners = server->api_listeners,
         .fetch_sessions = settings->limits.fetch_sessions,
-        .frame_bytes = settings->limits.frame_bytes,
-        .default_partitions = settings->defaults.partitions,
-        .default_replication_factor = settings->defaults.replication_factor,
-        .partitions_per_topic = (int32_t)settings->limits.partitions_per_topic,
+        .topic_defaults = broker_create_defaults(settings),
         .producer_id_block = PRODUCER_ID_BLOCK};
 
     server->api = api_open(&options);
@@ -329,6 +331,8 @@ static void broker_start(void *arg)
                                                : str_of(settings->node.rack),
         .topic_defaults = broker_topic_defaults(settings),
         .retention_check_ms = settings->storage.retention_check_ms,
+        .partitions_max = settings->limits.partitions,
+        .reserve_bytes = folder_reserve_bytes(server->folder),
         .clean = server->clean,
         .failed = broker_failed,
         .arg = server};
@@ -337,10 +341,10 @@ static void broker_start(void *arg)
     server->replicas = replicas_open(loop_env(loops_at(server->loops, 0)));
     options.replicas = server->replicas;
     options.listeners = server->registered;
-    options.listeners_count = (int32_t)settings->listener_count;
+    options.listeners_count = server->registered_count;
     if (controller_open(&options, broker_metadata_ready, &server->controller,
                         &why) != ERR_NONE) {
-        broker_give_up(&why);
+        broker_failed(server, &why);
     }
 }
 
@@ -351,7 +355,7 @@ static void broker_stopped(void *arg)
 
     replicas_close(server->replicas);
     if (folder_mark_clean(server->folder, &why) != ERR_NONE) {
-        broker_give_up(&why);
+        broker_failed(server, &why);
     }
     loops_stop(server->loops);
 }
@@ -395,12 +399,24 @@ static void broker_signal(void *arg, int signal)
     broker_stop(server);
 }
 
+/* As many descriptors as the system lets us have: connections and segments. */
+static void broker_raise_limits(void)
+{
+    struct rlimit files;
+
+    if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+        files.rlim_cur = files.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &files);
+    }
+}
+
 int broker_serve(const struct settings *settings)
 {
     struct server server = {.settings = settings};
     unsigned loops = settings->limits.loops;
     struct why why = {""};
 
+    broker_raise_limits();
     clock_gettime(CLOCK_MONOTONIC, &server.begun);
     if (folder_open(settings->node.data_dir, &server.folder, &server.clean,
                     &why) != ERR_NONE ||
@@ -417,5 +433,5 @@ int broker_serve(const struct settings *settings)
     mem_free(server.api_listeners);
     mem_free(server.registered);
     printf("tidemark stopped; the data is in %s\n", settings->node.data_dir);
-    return server.exit_code;
+    return 0;
 }

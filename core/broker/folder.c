@@ -8,7 +8,10 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
+
+enum { RESERVE_BYTES_MAX = 256 << 20 };
 
 struct folder {
     char *path;
@@ -24,11 +27,12 @@ static enum err folder_locked(struct folder *folder, const char *lock_path,
 
     holder[MAX(got, 0)] = '\0';
     holder[strcspn(holder, "\n")] = '\0';
-    return why_set(why, ERR_IN_USE,
-                   "the data folder \"%s\" is in use by process %s; stop it, or "
-                   "choose another folder with --set node.data_dir=PATH (the "
-                   "lock is %s)",
-                   folder->path, holder[0] != '\0' ? holder : "?", lock_path);
+    return why_set(
+        why, ERR_IN_USE,
+        "the data folder \"%s\" is in use by process %s; stop it, or "
+        "choose another folder with --set node.data_dir=PATH (the "
+        "lock is %s)",
+        folder->path, holder[0] != '\0' ? holder : "?", lock_path);
 }
 
 static enum err folder_lock(struct folder *folder, struct why *why)
@@ -40,14 +44,17 @@ static enum err folder_lock(struct folder *folder, struct why *why)
 
     folder->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (folder->lock_fd < 0) {
-        err = why_set(why, errno == EACCES || errno == EROFS ? ERR_DENIED
-                                                             : ERR_DISK,
+        err = why_set(why,
+                      errno == EACCES || errno == EROFS ? ERR_DENIED : ERR_DISK,
                       "cannot write in the data folder \"%s\": %s; make it "
                       "writable for this user, or choose another with --set "
                       "node.data_dir=PATH",
                       folder->path, strerror(errno));
     } else if (flock(folder->lock_fd, LOCK_EX | LOCK_NB) != 0) {
-        err = folder_locked(folder, lock_path, why);
+        err = errno == EWOULDBLOCK
+                  ? folder_locked(folder, lock_path, why)
+                  : why_set(why, ERR_DISK, "cannot lock \"%s\": %s", lock_path,
+                            strerror(errno));
     } else {
         bytes = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
         if (ftruncate(folder->lock_fd, 0) != 0 ||
@@ -105,6 +112,17 @@ enum err folder_open(const char *path, struct folder **out, bool *clean,
 enum err folder_mark_clean(struct folder *folder, struct why *why)
 {
     return disk_replace(disk_real(), folder->clean_path, "", 0, why);
+}
+
+uint64_t folder_reserve_bytes(const struct folder *folder)
+{
+    struct statvfs volume;
+
+    if (statvfs(folder->path, &volume) != 0) {
+        return 0;
+    }
+    return MIN((uint64_t)volume.f_blocks * volume.f_frsize / 20,
+               (uint64_t)RESERVE_BYTES_MAX);
 }
 
 void folder_close(struct folder *folder)

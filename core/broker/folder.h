@@ -15,6 +15,9 @@ MUST_USE enum err folder_open(const char *path, struct folder **out,
                               bool *clean, struct why *why);
 /* Everything is on disk: the next start may trust it. */
 MUST_USE enum err folder_mark_clean(struct folder *folder, struct why *why);
+/* What is to stay free on its volume: 5 %, at most 256 MiB (design decision
+ * 17); 0 where the system does not tell. */
+uint64_t folder_reserve_bytes(const struct folder *folder);
 void folder_close(struct folder *folder);
 
 #endif
