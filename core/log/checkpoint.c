@@ -178,18 +178,17 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
     char *bytes = NULL;
     size_t count = 0;
     struct uuid there = {0};
-    struct iovec part = {text, 0};
     enum err err;
+    int n;
 
     uuid_text(topic_id, id);
-    part.iov_len = (size_t)snprintf(text, sizeof(text),
-                                    "version: 0\ntopic_id: %s\n", id);
+    n = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s\n", id);
     names_join(path, folder, NAMES_METADATA);
     err = disk_read_all(disk, path, CHECKPOINT_TEXT_BYTES_MAX, &bytes, &count,
                         why);
     if (err == ERR_NOT_FOUND ||
         (!err && !checkpoint_parse_claim(str_sub(bytes, count), &there))) {
-        err = checkpoint_save_bytes(disk, path, &part, 1, why);
+        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), why);
     } else if (!err && !uuid_eq(there, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);
@@ -236,26 +235,9 @@ enum err checkpoint_load_state(struct disk *disk, const char *path,
     return ERR_NONE;
 }
 
-enum err checkpoint_save_state(struct disk *disk, const char *path,
-                               int64_t offset, const char *bytes, size_t count,
-                               struct why *why)
-{
-    uint8_t header[CHECKPOINT_STATE_HEADER_BYTES] = {0};
-    union {
-        const char *in;
-        char *out;
-    } bare = {.in = bytes}; /* struct iovec has no const */
-    struct iovec parts[2] = {{header, sizeof(header)}, {bare.out, count}};
-
-    bytes_put_u32(header, CHECKPOINT_STATE_MAGIC);
-    bytes_put_i64(header + 8, offset);
-    bytes_put_u32(header + 16, checkpoint_state_crc(header, bytes, count));
-    return checkpoint_save_bytes(disk, path, parts, count > 0 ? 2 : 1, why);
-}
-
-enum err checkpoint_save_bytes(struct disk *disk, const char *path,
-                               const struct iovec *parts, int count,
-                               struct why *why)
+static enum err checkpoint_write(struct disk *disk, const char *path,
+                                 const struct iovec *parts, int count,
+                                 bool sync, struct why *why)
 {
     char *beside = mem_printf("%s.tmp", path);
     struct file *file = NULL;
@@ -267,10 +249,47 @@ enum err checkpoint_save_bytes(struct disk *disk, const char *path,
     if (!err) {
         err = file_write(file, 0, parts, count, why);
     }
+    if (!err && sync) {
+        err = file_sync(file, why);
+    }
     file_close(file);
     if (!err) {
         err = disk_rename(disk, beside, path, why);
     }
     mem_free(beside);
     return err;
+}
+
+/* struct iovec is not const, though it is only read from here. */
+static struct iovec checkpoint_part(struct str bytes)
+{
+    union {
+        const char *in;
+        char *out;
+    } bare = {.in = bytes.ptr};
+
+    return (struct iovec){bare.out, bytes.len};
+}
+
+enum err checkpoint_save_state(struct disk *disk, const char *path,
+                               int64_t offset, struct str deep, bool sync,
+                               struct why *why)
+{
+    uint8_t header[CHECKPOINT_STATE_HEADER_BYTES] = {0};
+    struct iovec parts[2] = {{header, sizeof(header)}, checkpoint_part(deep)};
+
+    bytes_put_u32(header, CHECKPOINT_STATE_MAGIC);
+    bytes_put_i64(header + 8, offset);
+    bytes_put_u32(header + 16,
+                  checkpoint_state_crc(header, deep.ptr, deep.len));
+    return checkpoint_write(disk, path, parts, deep.len > 0 ? 2 : 1, sync,
+                            why);
+}
+
+enum err checkpoint_save_bytes(struct disk *disk, const char *path,
+                               struct str bytes, struct why *why)
+{
+    struct iovec part = checkpoint_part(bytes);
+
+    return checkpoint_write(disk, path, &part, 1, false, why);
 }

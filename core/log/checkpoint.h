@@ -6,8 +6,9 @@
  *   producer-state, <offset>.producers   ours: offset, CRC, the deep bytes
  *   <offset>.snapshot  Kafka's own, with its own CRC
  *
- * The flushed point and the start are durable on return; producer state is
- * not synced: it carries a CRC, and where it is lost the log is read again.
+ * The flushed point and the start are durable on return. The rest need not be:
+ * it carries a CRC or is made again, and where producers' state is lost the log
+ * is read again.
  * All calls block. log/README.md has the bytes. */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H
@@ -51,13 +52,12 @@ MUST_USE enum err checkpoint_claim(struct disk *disk, const char *folder,
 MUST_USE enum err checkpoint_load_state(struct disk *disk, const char *path,
                                         int64_t *offset, char **bytes,
                                         size_t *count, struct why *why);
-/* Written beside, renamed over; not synced. */
+/* Written beside, synced if so, renamed over. */
 MUST_USE enum err checkpoint_save_state(struct disk *disk, const char *path,
-                                        int64_t offset, const char *bytes,
-                                        size_t count, struct why *why);
-/* The same for bytes that carry their own CRC. */
+                                        int64_t offset, struct str deep,
+                                        bool sync, struct why *why);
+/* The same for bytes that carry their own CRC; not synced. */
 MUST_USE enum err checkpoint_save_bytes(struct disk *disk, const char *path,
-                                        const struct iovec *parts, int count,
-                                        struct why *why);
+                                        struct str bytes, struct why *why);
 
 #endif

@@ -29,30 +29,11 @@ void flush_init(struct flush *flush, struct env *env, const char *folder,
                             .arg = arg,
                             .written = mark,
                             .flushed = mark,
-                            .point = *point};
-    must(pthread_mutex_init(&flush->lock, NULL) == 0);
+                            .point_offset = point->offset};
+    point_init(&flush->point, env->disk, folder, point);
     flush->timer.fire = flush_fire;
     flush->job.work.key = key;
     flush->point_job.work.key = key ^ 1;
-}
-
-void flush_file_free(struct flush_file *file)
-{
-    if (file != NULL) {
-        mem_free(file->path);
-        mem_free(file->bytes);
-        mem_free(file);
-    }
-}
-
-static void flush_files_free(struct flush_file *files)
-{
-    while (files != NULL) {
-        struct flush_file *next = files->next;
-
-        flush_file_free(files);
-        files = next;
-    }
 }
 
 static void flush_items_free(struct flush_item *items, uint32_t count)
@@ -68,16 +49,16 @@ void flush_fini(struct flush *flush)
     must(flush_is_idle(flush));
     env_timer_stop(flush->env, &flush->timer);
     flush_items_free(flush->items, flush->item_count);
-    flush_files_free(flush->files);
-    (void)pthread_mutex_destroy(&flush->lock);
+    point_files_free(flush->files);
+    point_fini(&flush->point);
     *flush = (struct flush){0};
 }
 
 void flush_abandon(struct flush *flush)
 {
     flush_items_free(flush->job.items, flush->job.item_count);
-    flush_files_free(flush->job.files);
-    flush_file_free(flush->point_job.state);
+    point_files_free(flush->job.files);
+    point_files_free(flush->point_job.state);
     flush->job.items = NULL;
     flush->job.item_count = 0;
     flush->busy = false;
@@ -88,6 +69,13 @@ void flush_abandon(struct flush *flush)
 bool flush_is_idle(const struct flush *flush)
 {
     return !flush->busy && !flush->point_busy;
+}
+
+bool flush_is_clean(const struct flush *flush)
+{
+    return flush->item_count == 0 && !flush->folder_dirty &&
+           flush->files == NULL &&
+           flush->written.offset == flush->flushed.offset;
 }
 
 /* The segment's place among the dirty ones; it is put there when it is not. */
@@ -118,11 +106,13 @@ void flush_wrote(struct flush *flush, struct segment *segment,
 {
     (void)flush_item(flush, segment);
     flush->written = mark;
+    flush->ends_in_hole = false;
 }
 
-void flush_moved(struct flush *flush, struct view_mark mark)
+void flush_moved(struct flush *flush, struct view_mark mark, bool is_hole)
 {
     flush->written = mark;
+    flush->ends_in_hole = flush->ends_in_hole || is_hole;
 }
 
 void flush_renamed(struct flush *flush)
@@ -141,10 +131,12 @@ void flush_sealed(struct flush *flush, struct segment *segment)
     flush_item(flush, segment)->indexes = true;
 }
 
-void flush_file(struct flush *flush, struct flush_file *file)
+void flush_file(struct flush *flush, struct point_file *file)
 {
-    file->next = flush->files;
-    flush->files = file;
+    if (file != NULL) {
+        file->next = flush->files;
+        flush->files = file;
+    }
 }
 
 void flush_now(struct flush *flush)
@@ -174,20 +166,12 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
                                      .base = mark.base,
                                      .position = mark.position,
                                      .first_timestamp = -1};
-    enum err err;
+    enum err err = point_lower(&flush->point, &point, why);
 
-    must(pthread_mutex_lock(&flush->lock) == 0);
-    flush->cuts++;
-    point.number = flush->point.number;
-    if (flush->point_busy) {
-        point.number = MAX(point.number, flush->point_job.point.number);
-    }
-    err = checkpoint_save_point(flush->env->disk, flush->folder, &point, why);
-    must(pthread_mutex_unlock(&flush->lock) == 0);
     if (!err) {
-        flush->point = point;
+        flush->point_offset = mark.offset;
     }
-    flush_files_free(flush->files);
+    point_files_free(flush->files);
     flush->files = NULL;
     return err;
 }
@@ -195,6 +179,7 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
 void flush_cut(struct flush *flush, struct view_mark mark)
 {
     flush->written = mark;
+    flush->ends_in_hole = false;
     if (flush->flushed.offset > mark.offset) {
         flush->flushed = mark;
     }
@@ -203,29 +188,22 @@ void flush_cut(struct flush *flush, struct view_mark mark)
     }
 }
 
-/* The files of producer state that the job carries; not those that a truncation
- * has made wrong meanwhile. */
-static enum err flush_save(struct flush *flush, struct flush_file *files,
-                           uint32_t cuts, struct why *why)
+static void flush_fail(struct flush *flush, const struct why *why)
 {
-    struct disk *disk = flush->env->disk;
-    enum err err = ERR_NONE;
-
-    must(pthread_mutex_lock(&flush->lock) == 0);
-    for (struct flush_file *file = files;
-         !err && file != NULL && cuts == flush->cuts; file = file->next) {
-        struct iovec part = {file->bytes, file->count};
-
-        err = file->is_kafka
-                  ? checkpoint_save_bytes(disk, file->path, &part, 1, why)
-                  : checkpoint_save_state(disk, file->path, file->offset,
-                                          file->bytes, file->count, why);
+    if (!flush->broken) {
+        flush->broken = true;
+        flush->calls->failed(flush->arg, why);
     }
-    must(pthread_mutex_unlock(&flush->lock) == 0);
-    /* Without its file the state is replayed from the log: a full disk alone
-     * is no reason to end. */
-    return err == ERR_FULL ? ERR_NONE : err;
 }
+
+static void flush_tell_idle(struct flush *flush)
+{
+    if (flush_is_idle(flush)) {
+        flush->calls->idle(flush->arg);
+    }
+}
+
+/* ---- the sync ---- */
 
 /* On a disk thread. */
 static void flush_job_run(struct work *work)
@@ -249,24 +227,12 @@ static void flush_job_run(struct work *work)
         mem_free(parent);
     }
     if (!err) {
-        err = flush_save(flush, job->files, job->cuts, &job->why);
+        err = point_save(&flush->point, job->cuts, job->files, &job->why);
+    }
+    if (!err && job->stores_point) {
+        err = point_store(&flush->point, job->cuts, &job->point, &job->why);
     }
     job->err = err;
-}
-
-static void flush_fail(struct flush *flush, const struct why *why)
-{
-    if (!flush->broken) {
-        flush->broken = true;
-        flush->calls->failed(flush->arg, why);
-    }
-}
-
-static void flush_tell_idle(struct flush *flush)
-{
-    if (flush_is_idle(flush)) {
-        flush->calls->idle(flush->arg);
-    }
 }
 
 static void flush_job_done(struct work *work)
@@ -279,7 +245,7 @@ static void flush_job_done(struct work *work)
         sealed = sealed || job->items[i].indexes;
     }
     flush_items_free(job->items, job->item_count);
-    flush_files_free(job->files);
+    point_files_free(job->files);
     job->items = NULL;
     job->item_count = 0;
     job->files = NULL;
@@ -296,28 +262,19 @@ static void flush_job_done(struct work *work)
     flush_tell_idle(flush);
 }
 
-static void flush_kick(struct flush *flush)
+/* What the job takes over from what is pending. */
+static void flush_capture(struct flush *flush)
 {
     struct flush_job *job = &flush->job;
 
-    if (!flush->wanted || flush->busy || flush->broken) {
-        return;
-    }
-    flush->wanted = false;
-    if (flush->item_count == 0 && !flush->folder_dirty &&
-        flush->files == NULL &&
-        flush->written.offset == flush->flushed.offset) {
-        return;
-    }
     job->mark = flush->written;
     job->items = flush->items;
     job->item_count = flush->item_count;
     job->files = flush->files;
     job->folder = flush->folder_dirty;
     job->parent = flush->parent_dirty;
-    job->cuts = flush->cuts;
-    job->work.run = flush_job_run;
-    job->work.done = flush_job_done;
+    job->stores_point = flush->ends_in_hole;
+    job->cuts = point_cuts(&flush->point);
     for (uint32_t i = 0; i < job->item_count; i++) {
         job->items[i].segment->dirty = false;
     }
@@ -327,9 +284,42 @@ static void flush_kick(struct flush *flush)
     flush->files = NULL;
     flush->folder_dirty = false;
     flush->parent_dirty = false;
+}
+
+static struct checkpoint_point flush_point_at(struct flush *flush,
+                                              struct view_mark mark)
+{
+    struct checkpoint_point point = {.offset = mark.offset,
+                                     .base = mark.base,
+                                     .position = mark.position,
+                                     .first_timestamp = -1};
+
+    flush->calls->describe(flush->arg, &point);
+    return point;
+}
+
+static void flush_kick(struct flush *flush)
+{
+    struct flush_job *job = &flush->job;
+
+    if (!flush->wanted || flush->busy || flush->broken) {
+        return;
+    }
+    flush->wanted = false;
+    if (flush_is_clean(flush)) {
+        return;
+    }
+    flush_capture(flush);
+    if (job->stores_point) {
+        job->point = flush_point_at(flush, job->mark);
+    }
+    job->work.run = flush_job_run;
+    job->work.done = flush_job_done;
     flush->busy = true;
     env_work(flush->env, &job->work);
 }
+
+/* ---- the point ---- */
 
 /* On a disk thread. The state first: a point without it only means that more is
  * read again. */
@@ -338,16 +328,11 @@ static void flush_point_run(struct work *work)
     struct flush *flush = container_of(work, struct flush, point_job.work);
     struct flush_point_job *job = &flush->point_job;
 
-    job->err = flush_save(flush, job->state, job->cuts, &job->why);
-    if (job->err) {
-        return;
+    job->err = point_save(&flush->point, job->cuts, job->state, &job->why);
+    if (!job->err) {
+        job->err =
+            point_store(&flush->point, job->cuts, &job->point, &job->why);
     }
-    must(pthread_mutex_lock(&flush->lock) == 0);
-    if (job->cuts == flush->cuts) {
-        job->err = checkpoint_save_point(flush->env->disk, flush->folder,
-                                         &job->point, &job->why);
-    }
-    must(pthread_mutex_unlock(&flush->lock) == 0);
 }
 
 static void flush_point_done(struct work *work)
@@ -355,14 +340,14 @@ static void flush_point_done(struct work *work)
     struct flush *flush = container_of(work, struct flush, point_job.work);
     struct flush_point_job *job = &flush->point_job;
 
-    flush_file_free(job->state);
+    point_files_free(job->state);
     job->state = NULL;
     flush->point_busy = false;
     if (job->err && job->err != ERR_FULL) {
         flush_fail(flush, &job->why);
     } else {
-        if (!job->err && job->cuts == flush->cuts) {
-            flush->point = job->point;
+        if (!job->err && job->cuts == point_cuts(&flush->point)) {
+            flush->point_offset = job->point.offset;
         }
         flush_kick_point(flush);
     }
@@ -378,7 +363,7 @@ static void flush_kick_point(struct flush *flush)
     if (flush->point_busy || flush->broken) {
         return;
     }
-    if (flush->flushed.offset == flush->point.offset) {
+    if (flush->flushed.offset == flush->point_offset) {
         flush->point_due = false;
         return;
     }
@@ -390,14 +375,9 @@ static void flush_kick_point(struct flush *flush)
         return;
     }
     flush->point_due = false;
-    job->point = (struct checkpoint_point){.offset = flush->flushed.offset,
-                                           .base = flush->flushed.base,
-                                           .position =
-                                               flush->flushed.position,
-                                           .first_timestamp = -1,
-                                           .number = flush->point.number};
-    job->state = flush->calls->capture(flush->arg, &job->point);
-    job->cuts = flush->cuts;
+    job->point = flush_point_at(flush, flush->flushed);
+    job->state = flush->calls->state(flush->arg, job->point.offset);
+    job->cuts = point_cuts(&flush->point);
     job->work.run = flush_point_run;
     job->work.done = flush_point_done;
     flush->point_busy = true;

@@ -8,39 +8,45 @@
  *    is called, and the next sync begins if there was another flush_now().
  *
  * The flushed point and the producers' state are stored beside, at most once a
- * second and only while they change: an idle log sets no timer.
+ * second and only while they change: an idle log sets no timer. An end without
+ * a batch before it (a hole) is on the disk once the point is stored there.
  *
  * A sync or a write of a point that fails calls failed(), once; from then on
  * nothing advances. Threads: the owner's loop; jobs run on disk threads. */
 #ifndef LOG_FLUSH_H
 #define LOG_FLUSH_H
 
-#include "log/checkpoint.h"
+#include "log/point.h"
 #include "log/view.h"
 
-/* A file of producer state, to be written once all that was written before it
- * is on the disk. */
-struct flush_file {
-    struct flush_file *next; /* private */
-    char *path;              /* mem_, taken */
-    char *bytes;             /* mem_, taken */
-    size_t count;
-    int64_t offset;
-    bool is_kafka; /* as it is, without our header */
+struct flush_calls {
+    /* The flushed end has moved. */
+    void (*advanced)(void *arg);
+    /* Before a point is stored: its segment's times into it; that segment's
+     * indexes to their files. */
+    void (*describe)(void *arg, struct checkpoint_point *point);
+    /* The producers' state as of the offset, one file; or NULL. */
+    struct point_file *(*state)(void *arg, int64_t offset);
+    void (*failed)(void *arg, const struct why *why);
+    /* Nothing is in flight any more. */
+    void (*idle)(void *arg);
 };
 
+/* A segment to be synced, with a reference; its indexes too. */
 struct flush_item {
-    struct segment *segment; /* a reference */
+    struct segment *segment;
     bool indexes;
 };
 
 struct flush_job {
     struct work work;
-    uint32_t cuts; /* of flush->cuts when it began */
+    uint32_t cuts;
     struct view_mark mark;
     struct flush_item *items;
     uint32_t item_count;
-    struct flush_file *files;
+    struct point_file *files;
+    struct checkpoint_point point; /* when the mark ends in a hole */
+    bool stores_point;
     bool folder;
     bool parent;
     enum err err;
@@ -51,20 +57,9 @@ struct flush_point_job {
     struct work work;
     uint32_t cuts;
     struct checkpoint_point point;
-    struct flush_file *state; /* may be NULL */
+    struct point_file *state; /* may be NULL */
     enum err err;
     struct why why;
-};
-
-struct flush_calls {
-    /* The flushed end has moved. */
-    void (*advanced)(void *arg);
-    /* For the point at the flushed end: its segment's times into point; gives
-     * the producers' state as of it, or NULL. */
-    struct flush_file *(*capture)(void *arg, struct checkpoint_point *point);
-    void (*failed)(void *arg, const struct why *why);
-    /* Nothing is in flight any more. */
-    void (*idle)(void *arg);
 };
 
 struct flush {
@@ -74,16 +69,16 @@ struct flush {
     void *arg;
     struct view_mark written;
     struct view_mark flushed;
-    struct checkpoint_point point; /* as stored last */
-    struct flush_item *items;      /* dirty; taken by the next sync */
+    struct point point;
+    int64_t point_offset; /* of the stored point, as far as jobs have ended */
+    struct flush_item *items; /* dirty; taken by the next sync */
     uint32_t item_count;
     uint32_t item_capacity;
-    struct flush_file *files;
+    struct point_file *files;
     struct flush_job job;
     struct flush_point_job point_job;
     struct env_timer timer;
-    pthread_mutex_t lock; /* guards the small files, and cuts */
-    uint32_t cuts;        /* truncations: what a job captured before is void */
+    bool ends_in_hole; /* written does */
     bool folder_dirty;
     bool parent_dirty;
     bool wanted;
@@ -95,7 +90,7 @@ struct flush {
 };
 
 /* folder, calls: borrowed. mark: all below it is on the disk. key: of the jobs.
- * point: as loaded. */
+ * point: as stored. */
 void flush_init(struct flush *flush, struct env *env, const char *folder,
                 const struct flush_calls *calls, void *arg, uint64_t key,
                 struct view_mark mark, const struct checkpoint_point *point);
@@ -105,30 +100,31 @@ void flush_fini(struct flush *flush);
 /* Bytes up to mark were written; the last ones to this segment. */
 void flush_wrote(struct flush *flush, struct segment *segment,
                  struct view_mark mark);
-/* The end moved on without bytes (a hole). */
-void flush_moved(struct flush *flush, struct view_mark mark);
+/* The end moved on without bytes: is_hole, or to a new segment. */
+void flush_moved(struct flush *flush, struct view_mark mark, bool is_hole);
 /* Names in the folder have changed, or its own is new: they are synced too. */
 void flush_renamed(struct flush *flush);
 void flush_created(struct flush *flush);
 /* The segment's indexes are complete: synced with it, and the point stored. */
 void flush_sealed(struct flush *flush, struct segment *segment);
-/* Takes file. */
-void flush_file(struct flush *flush, struct flush_file *file);
-void flush_file_free(struct flush_file *file);
+/* Takes file, which may be NULL: saved once what was written is on the disk. */
+void flush_file(struct flush *flush, struct point_file *file);
 /* All that was written so far shall be on the disk. */
 void flush_now(struct flush *flush);
-/* Before bytes are cut off: stores mark as the flushed point, if the stored one
- * may be above it; jobs in flight store nothing any more. Blocks. */
+/* Stores the point now, if it is behind. */
+void flush_point_now(struct flush *flush);
+/* Before bytes are cut off: mark becomes the stored point; jobs in flight store
+ * nothing any more. Blocks. */
 MUST_USE enum err flush_lower(struct flush *flush, struct view_mark mark,
                               struct why *why);
 /* The log ends at mark now; what is in flight counts up to it. */
 void flush_cut(struct flush *flush, struct view_mark mark);
-/* Stores the point now, if it is behind. */
-void flush_point_now(struct flush *flush);
+/* Whether nothing is to be synced. */
+bool flush_is_clean(const struct flush *flush);
 bool flush_is_idle(const struct flush *flush);
-/* After a simulated crash: what jobs held is freed; flush_fini() follows. */
-void flush_abandon(struct flush *flush);
 /* Forgets the timer and what was asked for and not begun. */
 void flush_stop(struct flush *flush);
+/* After a simulated crash: what jobs held is freed; flush_fini() follows. */
+void flush_abandon(struct flush *flush);
 
 #endif

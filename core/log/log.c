@@ -13,16 +13,21 @@
 #include "log/producer_state_core.h"
 #include <stdio.h>
 
-enum { LOG_PIN_POLL_MS = 10, LOG_NAME_BYTES = 300 };
+enum {
+    LOG_PIN_POLL_MS = 10,
+    LOG_NAME_BYTES = 300,
+    LOG_GONE_NAME_BYTES = 210, /* of the name in <name>.<uuid>-delete */
+};
 
 static void log_advanced(void *arg);
-static struct flush_file *log_capture(void *arg,
-                                      struct checkpoint_point *point);
+static void log_describe(void *arg, struct checkpoint_point *point);
+static struct point_file *log_state(void *arg, int64_t offset);
 static void log_flush_failed(void *arg, const struct why *why);
 static void log_flush_idle(void *arg);
 
 static const struct flush_calls log_flush_calls = {.advanced = log_advanced,
-                                                   .capture = log_capture,
+                                                   .describe = log_describe,
+                                                   .state = log_state,
                                                    .failed = log_flush_failed,
                                                    .idle = log_flush_idle};
 
@@ -39,6 +44,12 @@ struct view_mark log_end_mark(const struct log *log)
     return (struct view_mark){.offset = log->end_offset,
                               .base = active->base,
                               .position = segment_bytes(active)};
+}
+
+void log_set_end(struct log *log, int64_t offset)
+{
+    log->end_offset = offset;
+    atomic_store_explicit(&log->view.end, offset, memory_order_release);
 }
 
 void log_check(const struct log *log)
@@ -109,6 +120,7 @@ static void log_free(struct log *log)
     mem_free(log->segments);
     view_fini(&log->view);
     epochs_fini(&log->epochs);
+    (void)pthread_mutex_destroy(&log->epochs_lock);
     mem_free(log->folder);
     mem_free(log->topic);
     mem_free(log);
@@ -139,6 +151,7 @@ enum err log_open(struct env *env, const struct log_options *options,
     retire_init(&log->retire, env, log_retired, log);
     log->close_timer.fire = log_close_fire;
     list_init(&log->doomed);
+    must(pthread_mutex_init(&log->epochs_lock, NULL) == 0);
     view_init(&log->view);
     log_append_init(log);
     err = log_recover(log, options, report, why);
@@ -151,9 +164,8 @@ enum err log_open(struct env *env, const struct log_options *options,
         return err;
     }
     flush_init(&log->flush, env, log->folder, &log_flush_calls, log,
-               (uint64_t)(uintptr_t)log, log_end_mark(log),
-               &log->flush.point);
-    if (log->flush.point.offset < 0) {
+               (uint64_t)(uintptr_t)log, log_end_mark(log), &log->loaded);
+    if (log->loaded.offset < 0) {
         flush_created(&log->flush);
     }
     watch_init(&log->flushed_watch, log->end_offset);
@@ -174,14 +186,9 @@ static void log_advanced(void *arg)
     watch_advance(&log->flushed_watch, log->flush.flushed.offset);
 }
 
-/* Producers' state is stored each second while it is small; a large one less
- * often, by its size in MiB. */
-static struct flush_file *log_capture(void *arg,
-                                      struct checkpoint_point *point)
+static void log_describe(void *arg, struct checkpoint_point *point)
 {
     struct log *log = arg;
-    struct flush_file *file = NULL;
-    int64_t now_ms = env_now_ms(log->env);
 
     for (uint32_t i = log->segment_count; i > 0; i--) {
         if (log->segments[i - 1]->base == point->base) {
@@ -198,10 +205,21 @@ static struct flush_file *log_capture(void *arg,
             break;
         }
     }
-    if (log->state == LOG_OPEN &&
-        now_ms - log->state_saved_ms >= (int64_t)(log->state_bytes >> 10)) {
-        file = log_state_file(log, NAMES_STATE, point->offset, true);
+}
+
+/* Producers' state is stored with each point while it is small; a large one
+ * less often, by its size in MiB. */
+static struct point_file *log_state(void *arg, int64_t offset)
+{
+    struct log *log = arg;
+    struct point_file *file = NULL;
+    int64_t now_ms = env_now_ms(log->env);
+
+    if (log->state != LOG_OPEN ||
+        now_ms - log->state_saved_ms < (int64_t)(log->state_bytes >> 10)) {
+        return NULL;
     }
+    file = log_state_file(log, NAMES_STATE, offset, true);
     if (file != NULL) {
         log->state_bytes = file->count;
         log->state_saved_ms = now_ms;
@@ -222,6 +240,7 @@ static void log_flush_idle(void *arg)
 void log_flush(struct log *log)
 {
     log->unflushed_records = 0;
+    log->flush_timer_set = false;
     env_timer_stop(log->env, &log->flush_timer);
     flush_now(&log->flush);
 }
@@ -229,16 +248,8 @@ void log_flush(struct log *log)
 /* The last state of the producers, under the names that recovery looks for. */
 static void log_close_state(struct log *log)
 {
-    struct flush_file *kafka =
-        log_state_file(log, NULL, log->end_offset, false);
-    struct flush_file *deep = log_state_file(log, NULL, log->end_offset, true);
-
-    if (kafka != NULL) {
-        flush_file(&log->flush, kafka);
-    }
-    if (deep != NULL) {
-        flush_file(&log->flush, deep);
-    }
+    flush_file(&log->flush, log_state_file(log, NULL, log->end_offset, false));
+    flush_file(&log->flush, log_state_file(log, NULL, log->end_offset, true));
 }
 
 void log_close(struct log *log, void (*done)(void *arg), void *arg)
@@ -327,12 +338,14 @@ static void log_remove_run(struct work *work)
     struct log *log = container_of(work, struct log, remove_work);
     struct disk *disk = log->env->disk;
     char *parent = names_parent(log->folder);
+    const char *slash = strrchr(log->folder, '/');
     char text[UUID_TEXT_BYTES];
     char *gone;
     enum err err;
 
     uuid_text(log->removed_as, text);
-    gone = mem_printf("%s.%s-delete", log->folder, text);
+    gone = mem_printf("%s/%.*s.%s-delete", parent, (int)LOG_GONE_NAME_BYTES,
+                      slash == NULL ? log->folder : slash + 1, text);
     err = disk_rename(disk, log->folder, gone, NULL);
     if (!err) {
         err = disk_sync_folder(disk, parent, NULL);
@@ -439,7 +452,7 @@ struct watch *log_flushed_watch(struct log *log)
 
 int64_t log_end_offset(const struct log *log)
 {
-    return log->end_offset;
+    return atomic_load_explicit(&log->view.end, memory_order_acquire);
 }
 
 int64_t log_visible_end(const struct log *log)
@@ -478,10 +491,34 @@ uint64_t log_bytes(const struct log *log)
     return bytes;
 }
 
+bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset)
+{
+    bool changed;
+
+    if (epoch <= epochs_last(&log->epochs)) {
+        return false;
+    }
+    must(pthread_mutex_lock(&log->epochs_lock) == 0);
+    changed = epochs_assign(&log->epochs, epoch, offset);
+    must(pthread_mutex_unlock(&log->epochs_lock) == 0);
+    return changed;
+}
+
+bool log_cut_epochs(struct log *log, int64_t start, int64_t end)
+{
+    bool changed;
+
+    must(pthread_mutex_lock(&log->epochs_lock) == 0);
+    changed = epochs_cut_end(&log->epochs, end);
+    changed = epochs_cut_start(&log->epochs, start) || changed;
+    must(pthread_mutex_unlock(&log->epochs_lock) == 0);
+    return changed;
+}
+
 enum err log_begin_epoch(struct log *log, int32_t leader_epoch,
                          struct why *why)
 {
-    if (!epochs_assign(&log->epochs, leader_epoch, log->next_offset)) {
+    if (!log_assign_epoch(log, leader_epoch, log->next_offset)) {
         return ERR_NONE;
     }
     return log_save_epochs(log, why);
@@ -492,16 +529,24 @@ int32_t log_last_epoch(const struct log *log)
     return epochs_last(&log->epochs);
 }
 
-void log_epoch_end(const struct log *log, int32_t leader_epoch,
+void log_epoch_end(struct log *log, int32_t leader_epoch,
                    int32_t *found_epoch, int64_t *end_offset)
 {
-    epochs_end(&log->epochs, leader_epoch, log->end_offset, found_epoch,
-               end_offset);
+    int64_t end = atomic_load_explicit(&log->view.end, memory_order_acquire);
+
+    must(pthread_mutex_lock(&log->epochs_lock) == 0);
+    epochs_end(&log->epochs, leader_epoch, end, found_epoch, end_offset);
+    must(pthread_mutex_unlock(&log->epochs_lock) == 0);
 }
 
-int32_t log_epoch_of(const struct log *log, int64_t offset)
+int32_t log_epoch_of(struct log *log, int64_t offset)
 {
-    return epochs_of(&log->epochs, offset);
+    int32_t epoch;
+
+    must(pthread_mutex_lock(&log->epochs_lock) == 0);
+    epoch = epochs_of(&log->epochs, offset);
+    must(pthread_mutex_unlock(&log->epochs_lock) == 0);
+    return epoch;
 }
 
 struct log_producers *log_producers_open(int64_t expiration_ms)

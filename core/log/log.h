@@ -139,14 +139,13 @@ void log_flush(struct log *log);
 
 /* Owner loop. The flushed end as a number to wait on. */
 struct watch *log_flushed_watch(struct log *log);
-/* Owner loop. The end of what was written. */
-int64_t log_end_offset(const struct log *log);
 /* Owner loop. Readers see offsets below it: the replica sets it to the high
  * watermark. Never above the end; a lower one than before is ignored (only
  * log_truncate() takes it back). */
 void log_set_visible_end(struct log *log, int64_t offset);
 
-/* Any loop. */
+/* Any loop. End: of what was written. */
+int64_t log_end_offset(const struct log *log);
 int64_t log_visible_end(const struct log *log);
 int64_t log_flushed_end(const struct log *log);
 int64_t log_start_offset(const struct log *log);
@@ -199,13 +198,13 @@ MUST_USE enum err log_begin_epoch(struct log *log, int32_t leader_epoch,
                                   struct why *why);
 /* Owner loop. The last epoch of the log; -1: none. */
 int32_t log_last_epoch(const struct log *log);
-/* Owner loop. For OffsetForLeaderEpoch: the largest epoch <= leader_epoch and
+/* Any loop. For OffsetForLeaderEpoch: the largest epoch <= leader_epoch and
  * where it ends; (-1, -1) when leader_epoch is above all.
  * Source: behaviours 8. */
-void log_epoch_end(const struct log *log, int32_t leader_epoch,
+void log_epoch_end(struct log *log, int32_t leader_epoch,
                    int32_t *found_epoch, int64_t *end_offset);
-/* The epoch that offset was written in; -1: unknown. */
-int32_t log_epoch_of(const struct log *log, int64_t offset);
+/* Any loop. The epoch that offset was written in; -1: unknown. */
+int32_t log_epoch_of(struct log *log, int64_t offset);
 
 /* Owner loop. Cuts everything from offset on; durable on return. */
 MUST_USE enum err log_truncate(struct log *log, int64_t offset,

@@ -64,7 +64,9 @@ static void log_append_run(struct env_task *task)
     struct list answered;
     struct list *node;
 
-    log_write_queue(log);
+    if (log->state == LOG_OPEN) {
+        log_write_queue(log);
+    }
     list_init(&answered);
     list_move(&log->answered, &answered);
     while ((node = list_pop(&answered)) != NULL) {
@@ -237,10 +239,10 @@ void log_release(struct log *log, int64_t base)
 /* State of the producers as of offset, as a file to be: our own (deep) or
  * Kafka's. name: NULL for <offset>.producers or .snapshot. NULL: there is
  * none. */
-struct flush_file *log_state_file(struct log *log, const char *name,
+struct point_file *log_state_file(struct log *log, const char *name,
                                   int64_t offset, bool deep)
 {
-    struct flush_file *file = NULL;
+    struct point_file *file = NULL;
     char path[NAMES_PATH_BYTES];
     char *bytes[2] = {NULL, NULL};
     size_t counts[2] = {0, 0};
@@ -260,12 +262,13 @@ struct flush_file *log_state_file(struct log *log, const char *name,
         names_path(path, log->folder, offset,
                    deep ? NAMES_DEEP : NAMES_SNAPSHOT);
     }
-    file = MEM_NEW(struct flush_file);
-    *file = (struct flush_file){.path = mem_dupz(path),
+    file = MEM_NEW(struct point_file);
+    *file = (struct point_file){.path = mem_dupz(path),
                                 .bytes = bytes[deep],
                                 .count = counts[deep],
                                 .offset = offset,
-                                .is_kafka = !deep};
+                                .is_kafka = !deep,
+                                .is_synced = name == NULL};
     return file;
 }
 
@@ -276,7 +279,6 @@ enum err log_roll(struct log *log, struct why *why)
 {
     struct segment *old = log_active(log);
     struct segment *fresh = NULL;
-    struct flush_file *files[2];
     int64_t base = log->batches_end;
     enum err err =
         segment_create(log->env->disk, log->folder, base, &fresh, why);
@@ -292,15 +294,10 @@ enum err log_roll(struct log *log, struct why *why)
     log_push_segment(log, fresh);
     log_publish(log);
     flush_sealed(&log->flush, old);
-    flush_moved(&log->flush, log_end_mark(log));
+    flush_moved(&log->flush, log_end_mark(log), false);
     flush_renamed(&log->flush);
-    files[0] = log_state_file(log, NULL, base, false);
-    files[1] = log_state_file(log, NULL, base, true);
-    for (int i = 0; i < 2; i++) {
-        if (files[i] != NULL) {
-            flush_file(&log->flush, files[i]);
-        }
-    }
+    flush_file(&log->flush, log_state_file(log, NULL, base, false));
+    flush_file(&log->flush, log_state_file(log, NULL, base, true));
     log_flush(log);
     return ERR_NONE;
 }
@@ -384,11 +381,11 @@ static void log_wrote(struct log *log, struct log_append *append)
     if (err && err != ERR_FULL) {
         log_fail(log, &why);
     }
-    if (epochs_assign(&log->epochs, batch.leader_epoch, batch.base_offset) &&
+    if (log_assign_epoch(log, batch.leader_epoch, batch.base_offset) &&
         log_save_epochs(log, &why)) {
         log_fail(log, &why);
     }
-    log->end_offset = append->last_offset + 1;
+    log_set_end(log, append->last_offset + 1);
     log->batches_end = log->end_offset;
     log->unflushed_records += batch.record_count;
     log_answer(log, append, ERR_NONE);
@@ -446,8 +443,8 @@ static struct log_append *log_next(struct log *log, struct log_gather *gather)
         if (append != NULL) {
             return append;
         }
-        log->end_offset = end;
-        flush_moved(&log->flush, log_end_mark(log));
+        log_set_end(log, end);
+        flush_moved(&log->flush, log_end_mark(log), true);
     }
     return NULL;
 }
@@ -457,15 +454,15 @@ static void log_write_flush(struct log *log)
 {
     const struct log_config *config = &log->config;
 
-    if (log->flush.written.offset == log->flush.flushed.offset &&
-        log->flush.item_count == 0) {
+    if (flush_is_clean(&log->flush)) {
         return;
     }
     if (config->flush_commit ||
         log->unflushed_records >= config->flush_messages) {
         log_flush(log);
     } else if (config->flush_ms < INT64_MAX &&
-               log->flush_timer.node.place == 0) {
+               !log->flush_timer_set) {
+        log->flush_timer_set = true;
         env_timer_set(log->env, &log->flush_timer, config->flush_ms);
     }
 }

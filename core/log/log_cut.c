@@ -129,7 +129,7 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
     uint64_t read_bytes = 0;
     enum err err = disk_sync_folder(log->env->disk, log->folder, why);
 
-    log->end_offset = mark.offset;
+    log_set_end(log, mark.offset);
     log->next_offset = mark.offset;
     log->batches_end = mark.offset;
     log_publish(log);
@@ -137,7 +137,7 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
     atomic_store_explicit(&log->view.flushed, log->flush.flushed.offset,
                           memory_order_release);
     watch_advance(&log->flushed_watch, log->flush.flushed.offset);
-    if (!err && epochs_cut_end(&log->epochs, mark.offset)) {
+    if (!err && log_cut_epochs(log, 0, mark.offset)) {
         err = log_save_epochs(log, why);
     }
     return err ? err : log_replay(log, &read_bytes, why);
@@ -200,6 +200,10 @@ enum err log_truncate(struct log *log, int64_t offset, struct why *why)
     err = log_cut_mark(log, offset, &at, &mark, why);
     if (err) {
         return err;
+    }
+    if (mark.offset < log_start_offset(log)) {
+        /* The start lies inside the batch that goes. */
+        return log_restart_at(log, log_start_offset(log), why);
     }
     if (log_visible_end(log) > mark.offset) {
         view_set_visible(&log->view, mark);
@@ -265,7 +269,7 @@ enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
     log_push_segment(log, segment);
     atomic_store_explicit(&log->view.start, offset, memory_order_release);
     view_set_visible(&log->view, mark);
-    log->epochs.count = 0;
+    (void)log_cut_epochs(log, 0, 0);
     log->flush.flushed = mark;
     err = log_save_epochs(log, why);
     if (!err) {
@@ -289,7 +293,7 @@ static enum err log_drop_oldest(struct log *log, uint32_t count,
     start = MAX(log->segments[0]->base, log_start_offset(log));
     atomic_store_explicit(&log->view.start, start, memory_order_release);
     log_publish(log);
-    return epochs_cut_start(&log->epochs, start) ? log_save_epochs(log, why)
+    return log_cut_epochs(log, start, INT64_MAX) ? log_save_epochs(log, why)
                                                  : ERR_NONE;
 }
 

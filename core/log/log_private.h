@@ -54,8 +54,10 @@ struct log {
     struct retire retire;
     struct view view;
     struct flush flush;
+    struct checkpoint_point loaded; /* the point, at open */
     struct watch flushed_watch;
-    struct epochs epochs;
+    struct epochs epochs;          /* changed by the owner, under the lock */
+    pthread_mutex_t epochs_lock;   /* for questions of others */
     struct segment **segments; /* one reference each */
     uint32_t segment_count;
     uint32_t segment_capacity;
@@ -77,6 +79,7 @@ struct log {
     struct work remove_work;
     struct uuid removed_as;
     struct env_timer close_timer;
+    bool flush_timer_set;
     bool removing;
     bool broken;
     _Atomic int pins;
@@ -96,11 +99,15 @@ static inline int64_t log_segment_end(const struct log *log, uint32_t at)
 }
 
 struct view_mark log_end_mark(const struct log *log);
+void log_set_end(struct log *log, int64_t offset);
 void log_check(const struct log *log);
 /* The log cannot go on: tells options.failed, once. */
 void log_fail(struct log *log, const struct why *why);
 void log_push_segment(struct log *log, struct segment *segment);
 void log_publish(struct log *log);
+/* Changes of the epochs; give whether something changed: save it. */
+bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset);
+bool log_cut_epochs(struct log *log, int64_t start, int64_t end);
 MUST_USE enum err log_save_epochs(struct log *log, struct why *why);
 /* "orders-3", for messages. */
 const char *log_name(const struct log *log, char text[300]);
@@ -116,7 +123,7 @@ void log_append_stop(struct log *log);
 void log_append_drop(struct log *log, enum err err);
 /* After a simulated crash: nobody is answered. */
 void log_append_abandon(struct log *log);
-struct flush_file *log_state_file(struct log *log, const char *name,
+struct point_file *log_state_file(struct log *log, const char *name,
                                   int64_t offset, bool deep);
 /* Errors: ERR_FULL, ERR_DISK: nothing has changed. */
 MUST_USE enum err log_roll(struct log *log, struct why *why);

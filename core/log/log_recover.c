@@ -127,7 +127,7 @@ static enum err log_recover_epochs(struct log_recover *r, struct why *why)
 static enum err log_recover_small(struct log_recover *r, struct why *why)
 {
     struct log *log = r->log;
-    struct checkpoint_point *point = &log->flush.point;
+    struct checkpoint_point *point = &log->loaded;
     enum err err =
         checkpoint_load_start(r->disk, log->folder, &r->start, why);
 
@@ -420,8 +420,8 @@ static enum err log_recover_good(struct log_recover *r,
     enum err err = ERR_NONE;
 
     r->expected = batch_last_offset(&batch->header) + 1;
-    if (epochs_assign(&r->log->epochs, batch->header.leader_epoch,
-                      batch->header.base_offset)) {
+    if (log_assign_epoch(r->log, batch->header.leader_epoch,
+                         batch->header.base_offset)) {
         r->changed = true;
     }
     if (is_indexed) {
@@ -488,24 +488,23 @@ static enum err log_recover_scan(struct log_recover *r,
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
 
-/* What the segment says about where the next one begins: its sure part ends
- * where we know, whatever was found in it. */
-static void log_recover_expect(struct log_recover *r, uint32_t at,
+/* Where the next offset comes, once the segment's sure part was looked at: that
+ * ends where we know (sure_end), with a hole where it has fewer batches. holds:
+ * it has the point. */
+static void log_recover_expect(struct log_recover *r, uint32_t at, bool holds,
                                const struct segment *segment,
                                const struct recover_plan *plan,
                                int64_t sure_end)
 {
-    if (plan->sure == 0 || sure_end == INT64_MAX || r->ended) {
+    if ((!holds && plan->sure == 0) || sure_end == INT64_MAX || r->ended) {
         return;
     }
-    if (r->found[at].bytes >= plan->sure && !plan->read) {
-        r->expected = sure_end;
+    if (!plan->read || (holds && r->found[at].bytes >= plan->sure)) {
+        r->expected = MAX(r->expected, sure_end);
     } else if (r->expected < sure_end && at + 1 < r->found_count) {
         log_report_damage(r->log, r->report, segment, segment_bytes(segment),
                           r->expected, "the segment is too short");
-        r->expected = sure_end;
-    } else if (r->found[at].bytes >= plan->sure) {
-        r->expected = MAX(r->expected, sure_end);
+        r->expected = MAX(sure_end, r->found[at + 1].base);
     }
 }
 
@@ -514,7 +513,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
                                  struct segment *segment, struct why *why)
 {
     struct recover_segment *found = &r->found[at];
-    const struct checkpoint_point *point = &r->log->flush.point;
+    const struct checkpoint_point *point = &r->log->loaded;
     bool holds = point->offset >= 0 && point->base == found->base;
     int64_t sure_end = INT64_MAX;
     struct recover_plan plan;
@@ -538,7 +537,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
         segment->first_timestamp = point->first_timestamp;
         segment->created_ms = point->created_ms;
     }
-    log_recover_expect(r, at, segment, &plan, sure_end);
+    log_recover_expect(r, at, holds, segment, &plan, sure_end);
     if (plan.read && at + 1 < r->found_count && !r->ended) {
         err = segment_seal(segment, why);
     }
@@ -644,7 +643,7 @@ static enum err log_recover_end(struct log_recover *r,
         err = segment_seal(log_active(log), why);
         err = err ? err : log_recover_begin(r, r->point.offset, why);
     }
-    log->end_offset = r->expected;
+    log_set_end(log, r->expected);
     log->next_offset = r->expected;
     log->batches_end = r->expected;
     if (!err) {
@@ -657,11 +656,12 @@ static enum err log_recover_end(struct log_recover *r,
 static enum err log_recover_store(struct log_recover *r, struct why *why)
 {
     struct log *log = r->log;
-    struct checkpoint_point *point = &log->flush.point;
+    struct checkpoint_point *point = &log->loaded;
     struct view_mark end = log_end_mark(log);
-    enum err err = ERR_NONE;
+    char *parent;
+    enum err err;
 
-    if (epochs_cut_end(&log->epochs, log->end_offset)) {
+    if (log_cut_epochs(log, 0, log->end_offset)) {
         r->changed = true;
     }
     if (end.offset == end.base && end.position == 0 && point->offset < 0 &&
@@ -672,9 +672,12 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
         point->base == end.base && point->position == end.position) {
         return ERR_NONE;
     }
-    if (log->epochs.count > 0) {
+    parent = names_parent(log->folder);
+    err = disk_sync_folder(r->disk, parent, why);
+    mem_free(parent);
+    if (!err && log->epochs.count > 0) {
         err = log_save_epochs(log, why);
-    } else {
+    } else if (!err) {
         err = disk_sync_folder(r->disk, log->folder, why);
     }
     point->offset = end.offset;
@@ -684,6 +687,23 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     point->created_ms = log_active(log)->created_ms;
     return err ? err
                : checkpoint_save_point(r->disk, log->folder, point, why);
+}
+
+/* So that the next start need not read these batches again. */
+static enum err log_recover_state(struct log_recover *r, struct why *why)
+{
+    struct log *log = r->log;
+    struct point_file *file =
+        log_state_file(log, NAMES_STATE, log->end_offset, true);
+    enum err err = ERR_NONE;
+
+    if (file != NULL) {
+        err = checkpoint_save_state(r->disk, file->path, file->offset,
+                                    str_sub(file->bytes, file->count), false,
+                                    why);
+    }
+    point_files_free(file);
+    return err == ERR_FULL ? ERR_NONE : err;
 }
 
 static enum err log_recover_folder(struct log_recover *r,
@@ -706,6 +726,7 @@ enum err log_recover(struct log *log, const struct log_options *options,
                             .disk = log->env->disk,
                             .report = report,
                             .clean = options->clean};
+    uint64_t replayed_bytes = 0;
     struct why own;
     enum err err;
 
@@ -727,8 +748,12 @@ enum err log_recover(struct log *log, const struct log_options *options,
         int64_t first = log->segments[0]->base;
 
         atomic_store(&log->view.start, MAX(r.start, first));
-        (void)epochs_cut_start(&log->epochs, MAX(r.start, first));
-        err = log_replay(log, &report->scanned_bytes, why);
+        (void)log_cut_epochs(log, MAX(r.start, first), INT64_MAX);
+        err = log_replay(log, &replayed_bytes, why);
+    }
+    if (!err && replayed_bytes > 0) {
+        report->scanned_bytes += replayed_bytes;
+        err = log_recover_state(&r, why);
     }
     if (!err) {
         err = log_recover_store(&r, why);

@@ -68,19 +68,17 @@ static bool log_state_is_usable(const struct log *log, int64_t offset)
     return offset >= log->segments[0]->base && offset <= log->end_offset;
 }
 
-/* Which of the list is the newest below offset; ours before Kafka's. */
+/* The newest of the kind whose offset is below this one. */
 static struct log_stored *log_states_newest(struct log_states *states,
-                                           int64_t below)
+                                            bool is_deep, int64_t below)
 {
     struct log_stored *newest = NULL;
 
     for (uint32_t i = 0; i < states->count; i++) {
         struct log_stored *state = &states->list[i];
-        int64_t rank = state->offset * 2 + state->is_deep;
 
-        if (rank < below &&
-            (newest == NULL ||
-             rank > newest->offset * 2 + newest->is_deep)) {
+        if (state->is_deep == is_deep && state->offset < below &&
+            (newest == NULL || state->offset > newest->offset)) {
             newest = state;
         }
     }
@@ -117,52 +115,63 @@ static enum err log_state_load(struct log *log, const struct log_stored *state)
     return err;
 }
 
-/* Loads the newest stored state; gives the offset that it is as of. */
-static int64_t log_states_load(struct log_states *states)
+/* producer-state, if it is of this log; gives its offset, -1: not loaded. */
+static int64_t log_state_load_running(struct log *log, int64_t newer_than)
 {
-    struct log *log = states->log;
     char path[NAMES_PATH_BYTES];
     char *bytes = NULL;
     size_t count = 0;
-    int64_t running = -1;
-    int64_t below = INT64_MAX;
-    struct log_stored *state;
+    int64_t offset = -1;
     enum err err;
 
     names_join(path, log->folder, NAMES_STATE);
-    err = checkpoint_load_state(log->env->disk, path, &running, &bytes, &count,
+    err = checkpoint_load_state(log->env->disk, path, &offset, &bytes, &count,
                                 NULL);
-    if (err || !log_state_is_usable(log, running)) {
+    if (!err && !log_state_is_usable(log, offset)) {
         log_state_remove(log, path);
-        running = -1;
+        offset = -1;
     }
-    while ((state = log_states_newest(states, below)) != NULL &&
-           state->offset > running) {
-        below = state->offset * 2 + state->is_deep;
-        if (log_state_load(log, state) == ERR_NONE) {
-            mem_free(bytes);
-            return state->offset;
-        }
-    }
-    if (running >= 0 &&
+    if (err || offset <= newer_than ||
         log->producers->load(log->producers, STR_NULL,
-                             str_sub(bytes, count)) == ERR_NONE) {
-        mem_free(bytes);
-        return running;
+                             str_sub(bytes, count))) {
+        offset = -1;
     }
     mem_free(bytes);
-    while ((state = log_states_newest(states, below)) != NULL) {
-        below = state->offset * 2 + state->is_deep;
-        if (log_state_load(log, state) == ERR_NONE) {
-            return state->offset;
-        }
+    return offset;
+}
+
+/* Loads the newest stored state; gives the offset that it is as of. Kafka's
+ * knows one batch of each producer where we need five: it is for logs that
+ * have nothing else. */
+static int64_t log_states_load(struct log_states *states)
+{
+    struct log *log = states->log;
+    int64_t running = -1;
+
+    for (int deep = 1; deep >= 0; deep--) {
+        struct log_stored *state;
+        int64_t below = INT64_MAX;
+
+        do {
+            state = log_states_newest(states, deep == 1, below);
+            below = state == NULL ? -1 : state->offset;
+            if (deep == 1 && running < 0) {
+                running = log_state_load_running(log, below - 1);
+                if (running >= 0) {
+                    return running;
+                }
+            }
+            if (state != NULL && log_state_load(log, state) == ERR_NONE) {
+                return state->offset;
+            }
+        } while (state != NULL);
     }
     log->producers->reset(log->producers);
     return log->segments[0]->base;
 }
 
 /* Removes what the log has left behind or not reached, and what no segment
- * begins at, but for the newest. */
+ * begins at, but for the newest of all. */
 static void log_states_tidy(struct log_states *states)
 {
     struct log *log = states->log;

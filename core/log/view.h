@@ -29,6 +29,7 @@ struct view {
     _Atomic(struct view_list *) list;
     _Atomic int64_t start;
     _Atomic int64_t flushed;
+    _Atomic int64_t end;
     _Atomic uint32_t sequence; /* odd: the mark is being written */
     _Atomic int64_t visible_offset;
     _Atomic int64_t visible_base;

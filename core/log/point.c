@@ -1,0 +1,100 @@
+/* point.c - storing under a lock. */
+#include "log/point.h"
+
+#include "base/mem.h"
+#include "base/must.h"
+
+void point_init(struct point *point, struct disk *disk, const char *folder,
+                const struct checkpoint_point *stored)
+{
+    *point = (struct point){
+        .disk = disk, .folder = folder, .stored = *stored};
+    must(pthread_mutex_init(&point->lock, NULL) == 0);
+}
+
+void point_fini(struct point *point)
+{
+    (void)pthread_mutex_destroy(&point->lock);
+}
+
+uint32_t point_cuts(struct point *point)
+{
+    uint32_t cuts;
+
+    must(pthread_mutex_lock(&point->lock) == 0);
+    cuts = point->cuts;
+    must(pthread_mutex_unlock(&point->lock) == 0);
+    return cuts;
+}
+
+/* Under the lock. */
+static enum err point_write(struct point *point,
+                            const struct checkpoint_point *it,
+                            struct why *why)
+{
+    struct checkpoint_point next = *it;
+    enum err err;
+
+    next.number = point->stored.number;
+    err = checkpoint_save_point(point->disk, point->folder, &next, why);
+    if (!err) {
+        point->stored = next;
+    }
+    return err;
+}
+
+enum err point_store(struct point *point, uint32_t cuts,
+                     const struct checkpoint_point *it, struct why *why)
+{
+    enum err err = ERR_NONE;
+
+    must(pthread_mutex_lock(&point->lock) == 0);
+    if (cuts == point->cuts && it->offset >= point->stored.offset) {
+        err = point_write(point, it, why);
+    }
+    must(pthread_mutex_unlock(&point->lock) == 0);
+    return err;
+}
+
+enum err point_save(struct point *point, uint32_t cuts,
+                    const struct point_file *files, struct why *why)
+{
+    enum err err = ERR_NONE;
+
+    must(pthread_mutex_lock(&point->lock) == 0);
+    for (; !err && files != NULL && cuts == point->cuts; files = files->next) {
+        struct str bytes = str_sub(files->bytes, files->count);
+
+        err = files->is_kafka
+                  ? checkpoint_save_bytes(point->disk, files->path, bytes, why)
+                  : checkpoint_save_state(point->disk, files->path,
+                                          files->offset, bytes,
+                                          files->is_synced, why);
+    }
+    must(pthread_mutex_unlock(&point->lock) == 0);
+    return err == ERR_FULL ? ERR_NONE : err;
+}
+
+enum err point_lower(struct point *point, const struct checkpoint_point *it,
+                     struct why *why)
+{
+    enum err err;
+
+    must(pthread_mutex_lock(&point->lock) == 0);
+    point->cuts++;
+    err = point_write(point, it, why);
+    must(pthread_mutex_unlock(&point->lock) == 0);
+    return err;
+}
+
+void point_files_free(struct point_file *files)
+{
+    while (files != NULL) {
+        struct point_file *next = files->next;
+
+        mem_free(files->path);
+        mem_free(files->bytes);
+        mem_free(files);
+        files = next;
+    }
+}

@@ -1,0 +1,55 @@
+/* point.h - the flushed point and the producers' state beside it, as disk
+ * threads store them while the owner may cut the log.
+ *
+ * A truncation makes void what jobs captured before it: each job says how many
+ * truncations (cuts) it knows of, and stores nothing when there were more.
+ * A point never goes back but by a truncation. */
+#ifndef LOG_POINT_H
+#define LOG_POINT_H
+
+#include "log/checkpoint.h"
+#include <pthread.h>
+
+/* A file of producers' state that is to be written. */
+struct point_file {
+    struct point_file *next; /* a list may be saved at once */
+    char *path;              /* mem_, owned */
+    char *bytes;             /* mem_, owned */
+    size_t count;
+    int64_t offset;
+    bool is_kafka;  /* as it is, without our header */
+    bool is_synced; /* before it gets its name */
+};
+
+struct point {
+    struct disk *disk; /* private from here on */
+    const char *folder;
+    pthread_mutex_t lock; /* guards the rest, and the files */
+    uint32_t cuts;
+    struct checkpoint_point stored;
+};
+
+/* folder: borrowed. stored: as loaded. */
+void point_init(struct point *point, struct disk *disk, const char *folder,
+                const struct checkpoint_point *stored);
+void point_fini(struct point *point);
+
+/* Any thread. The number of truncations so far. */
+uint32_t point_cuts(struct point *point);
+/* Any thread; blocks. Stores it, unless it is void or below the stored one. */
+MUST_USE enum err point_store(struct point *point, uint32_t cuts,
+                              const struct checkpoint_point *it,
+                              struct why *why);
+/* Any thread; blocks. Saves the files, unless they are void. A full disk is no
+ * error: without its file the state is replayed from the log. */
+MUST_USE enum err point_save(struct point *point, uint32_t cuts,
+                             const struct point_file *files, struct why *why);
+/* Owner; blocks. Before bytes are cut off: the point is it from now on. */
+MUST_USE enum err point_lower(struct point *point,
+                              const struct checkpoint_point *it,
+                              struct why *why);
+
+/* A whole list. files: NULL is accepted. */
+void point_files_free(struct point_file *files);
+
+#endif
