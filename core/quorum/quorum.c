@@ -8,6 +8,8 @@
  * A read is answered by the last entry that is made of the same queue, or by a
  * barrier when no command is in it; when there is nobody else who could have
  * acknowledged anything, at once. */
+#include "quorum/quorum.h"
+
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"

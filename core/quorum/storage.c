@@ -22,34 +22,11 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
-#include "log/log.h"
+#include "quorum/storage_private.h"
 
 enum {
-    STORAGE_SCAN_BYTES = 1048576,
     /* A batch of entries: far below a segment, and an int32. */
     STORAGE_BATCH_BYTES_MAX = 4 * 1048576,
-};
-
-struct storage {
-    struct env *env;
-    struct storage_options options;
-    char *folder;
-    struct log *log;
-    struct stable_term kept;
-    bool is_new;
-    struct arena checkpoint_arena;
-    struct stable_checkpoint checkpoint;
-    struct tail tail;
-    uint64_t applied;
-    uint64_t last_command;
-    uint64_t durable;  /* on disk, and not cut */
-    struct list queue; /* of struct storage_job: first those under way */
-    uint32_t under_way;
-    struct env_task pump;
-    bool broken;
-    bool abandoned; /* the log is being closed, or was never open */
-    void (*closed)(void *arg);
-    void *closed_arg;
 };
 
 /* A batch to append, or (block == NULL) a cut. */
@@ -65,7 +42,7 @@ struct storage_job {
     struct waiter waiter;
 };
 
-static void storage_fail(struct storage *storage, const struct why *why)
+void storage_fail(struct storage *storage, const struct why *why)
 {
     if (!storage->broken) {
         storage->broken = true;
@@ -74,11 +51,6 @@ static void storage_fail(struct storage *storage, const struct why *why)
         }
         storage->options.failed(storage->options.arg, why);
     }
-}
-
-static void storage_log_failed(void *arg, const struct why *why)
-{
-    storage_fail(arg, why);
 }
 
 static void storage_pump_run(struct env_task *task);
@@ -101,256 +73,6 @@ static void storage_free(struct storage *storage)
     mem_free(storage);
 }
 
-/* The name of a new folder is on disk when the one above it was synced. */
-static enum err storage_keep_name(struct storage *storage, struct why *why)
-{
-    const char *slash = strrchr(storage->folder, '/');
-    char *parent = slash == NULL
-                       ? mem_dupz(".")
-                       : mem_dup(storage->folder,
-                                 MAX((size_t)(slash - storage->folder), 1));
-    enum err err = disk_sync_folder(storage->env->disk, parent, why);
-
-    mem_free(parent);
-    return err;
-}
-
-static enum err storage_load_small(struct storage *storage, struct why *why)
-{
-    struct disk *disk = storage->env->disk;
-    enum err err = stable_load_term(disk, storage->folder, &storage->kept, why);
-
-    if (err == ERR_NOT_FOUND) {
-        storage->is_new = true;
-        storage->kept.id = storage->options.id;
-        err = storage_keep_name(storage, why);
-    }
-    if (err != ERR_NONE) {
-        return err;
-    }
-    if (storage->kept.id != storage->options.id) {
-        return why_set(why, ERR_INVALID,
-                       "\"%s\" belongs to node %llu, this is node %llu",
-                       storage->folder, (unsigned long long)storage->kept.id,
-                       (unsigned long long)storage->options.id);
-    }
-    err = stable_load_checkpoint(disk, storage->folder,
-                                 &storage->checkpoint_arena,
-                                 &storage->checkpoint, why);
-    if (err == ERR_NONE && storage->is_new) {
-        err = why_set(why, ERR_DAMAGED,
-                      "\"%s\" has a checkpoint, but its term is missing",
-                      storage->folder);
-    }
-    return err == ERR_NOT_FOUND ? ERR_NONE : err;
-}
-
-static enum err storage_open_log(struct storage *storage, struct why *why)
-{
-    char *folder = mem_printf("%s/log", storage->folder);
-    struct log_recovery report;
-    struct log_options options = {
-        .folder = folder,
-        .topic = STR_LIT("quorum"),
-        .start_offset = 1,
-        .config =
-            {
-                .segment_bytes = storage->options.segment_bytes,
-                .segment_ms = INT64_MAX,
-                .segment_index_bytes = 65536,
-                .index_interval_bytes = 4096,
-                .retention_ms = -1,
-                .retention_bytes = -1,
-                .flush_messages = INT64_MAX,
-                .flush_ms = INT64_MAX,
-                .flush_commit = true,
-            },
-        .clean = storage->options.clean,
-        .failed = storage_log_failed,
-        .failed_arg = storage,
-    };
-    enum err err =
-        log_open(storage->env, &options, &storage->log, &report, why);
-
-    mem_free(folder);
-    if (err != ERR_NONE) {
-        return err;
-    }
-    if (report.damaged_offset >= 0) {
-        return why_set(why, ERR_DAMAGED,
-                       "entry %lld is damaged: file \"%s\", position %llu",
-                       (long long)report.damaged_offset, report.damaged_file,
-                       (unsigned long long)report.damaged_position);
-    }
-    if (report.end_offset < report.start_offset || report.start_offset < 1) {
-        return why_set(why, ERR_DAMAGED, "the log of entries has no start");
-    }
-    log_set_visible_end(storage->log, report.end_offset);
-    tail_init(&storage->tail, (uint64_t)report.start_offset);
-    storage->durable = (uint64_t)report.end_offset - 1;
-    return ERR_NONE;
-}
-
-/* A batch that was read. Payloads are kept of what the machine has not. */
-static enum err storage_take_run(struct storage *storage,
-                                 const struct entry_run *run,
-                                 struct tail_block *block, struct why *why)
-{
-    struct tail *tail = &storage->tail;
-
-    for (uint32_t i = 0; i < run->count; i++) {
-        const struct entry *entry = &run->entries[i];
-        uint64_t index = run->first + i;
-        int32_t before = storage_term_of(storage, tail->last);
-
-        if (index <= tail->last) {
-            continue;
-        }
-        if (index != tail->last + 1 || entry->term < before) {
-            return why_set(why, ERR_DAMAGED,
-                           "entry %llu of term %d follows entry %llu of term "
-                           "%d",
-                           (unsigned long long)index, (int)entry->term,
-                           (unsigned long long)tail->last, (int)before);
-        }
-        tail_put(tail, entry, index > storage->applied ? block : NULL);
-    }
-    return ERR_NONE;
-}
-
-/* Reads the batches from the one with the next entry on, as many as one range
- * of the log has. */
-static enum err storage_scan_range(struct storage *storage,
-                                   struct tail_block *block,
-                                   struct arena *scratch, struct why *why)
-{
-    struct log_range range;
-    struct str bytes;
-    enum err err;
-    uint64_t before = storage->tail.last;
-    void *into;
-
-    err = log_read(storage->log, (int64_t)before + 1, STORAGE_SCAN_BYTES, true,
-                   &range);
-    if (err != ERR_NONE || range.bytes == 0) {
-        return why_set(why, err == ERR_NONE ? ERR_DAMAGED : err,
-                       "could not read entry %llu",
-                       (unsigned long long)(before + 1));
-    }
-    into = arena_raw(&block->arena, range.bytes);
-    err = log_range_read(&range, into, why);
-    log_range_unpin(&range);
-    bytes = str_sub(into, range.bytes);
-    while (err == ERR_NONE && bytes.len > 0) {
-        struct entry_run run;
-        size_t took = 0;
-
-        err = entry_batch_parse(bytes, scratch, &run, &took, why);
-        if (err == ERR_TORN && storage->tail.last > before) {
-            return ERR_NONE; /* the range ends inside of a batch */
-        }
-        if (err == ERR_NONE) {
-            err = storage_take_run(storage, &run, block, why);
-        }
-        bytes = str_sub(bytes.ptr + took, bytes.len - took);
-    }
-    if (err == ERR_TORN || (err == ERR_NONE && storage->tail.last == before)) {
-        return why_set(why, ERR_DAMAGED, "entry %llu cannot be read",
-                       (unsigned long long)(before + 1));
-    }
-    return err;
-}
-
-static enum err storage_scan(struct storage *storage, uint64_t last,
-                             struct why *why)
-{
-    struct arena scratch = {0};
-    enum err err = ERR_NONE;
-
-    while (err == ERR_NONE && storage->tail.last < last) {
-        struct tail_block *block = tail_block_new();
-
-        err = storage_scan_range(storage, block, &scratch, why);
-        tail_block_unref(block);
-        arena_reset(&scratch);
-    }
-    return err;
-}
-
-/* What the terms of the log are, up to the checkpoint or the machine, whichever
- * is lower: known without reading. The rest is read. */
-static enum err storage_load_entries(struct storage *storage, struct why *why)
-{
-    const struct stable_checkpoint *c = &storage->checkpoint;
-    struct tail *tail = &storage->tail;
-    uint64_t last = storage->durable;
-    uint64_t machine = storage->options.machine_applied;
-    uint64_t known;
-    uint32_t runs = c->run_count;
-
-    storage->last_command = machine;
-    storage->applied =
-        machine >= c->command_index ? MAX(machine, c->index) : machine;
-    known = MIN(storage->applied, c->index);
-    if (storage->applied > last) {
-        return why_set(why, ERR_DAMAGED,
-                       "the log of entries ends at %llu, but %llu was applied: "
-                       "this node has lost what it vouched for",
-                       (unsigned long long)last,
-                       (unsigned long long)storage->applied);
-    }
-    if (known + 1 < tail->first) {
-        return why_set(why, ERR_DAMAGED,
-                       "the log of entries begins at %llu, but the machine is "
-                       "at %llu: it was put back to an older state",
-                       (unsigned long long)tail->first,
-                       (unsigned long long)known);
-    }
-    while (runs > 0 && c->runs[runs - 1].first > known) {
-        runs--;
-    }
-    if (known >= tail->first) {
-        if (runs == 0 || c->runs[0].first > tail->first) {
-            return why_set(why, ERR_DAMAGED,
-                           "the checkpoint does not know the terms of the log");
-        }
-        tail_put_runs(tail, c->runs, runs, known);
-    }
-    return storage_scan(storage, last, why);
-}
-
-/* Whether the log is one that this node may vote with. */
-static enum err storage_vouch(const struct storage *storage, struct why *why)
-{
-    const struct stable_term *kept = &storage->kept;
-    const struct stable_checkpoint *c = &storage->checkpoint;
-    const struct tail *tail = &storage->tail;
-    int32_t last_term = storage_term_of(storage, tail->last);
-
-    if (last_term < kept->mark_term ||
-        (last_term == kept->mark_term && tail->last < kept->mark_index)) {
-        return why_set(why, ERR_DAMAGED,
-                       "the log of entries ends at %llu of term %d, but %llu "
-                       "of term %d was on disk: this node must not vote; let "
-                       "it join again under a new id",
-                       (unsigned long long)tail->last, (int)last_term,
-                       (unsigned long long)kept->mark_index,
-                       (int)kept->mark_term);
-    }
-    if (kept->term < last_term) {
-        return why_set(why, ERR_DAMAGED,
-                       "the log of entries has term %d, the file \"term\" of "
-                       "\"%s\" only %d",
-                       (int)last_term, storage->folder, (int)kept->term);
-    }
-    if (c->index == 0 && tail->last > 0 &&
-        (tail->change_count == 0 || tail->changes[0].index != 1)) {
-        return why_set(why, ERR_DAMAGED,
-                       "the log of entries does not begin with the voters");
-    }
-    return ERR_NONE;
-}
-
 enum err storage_open(struct env *env, const struct storage_options *options,
                       struct storage **out, struct why *why)
 {
@@ -363,20 +85,7 @@ enum err storage_open(struct env *env, const struct storage_options *options,
     storage->pump.run = storage_pump_run;
     list_init(&storage->queue);
     tail_init(&storage->tail, 1);
-    err = disk_make_folder(env->disk, storage->folder, why);
-    if (err == ERR_NONE) {
-        err = storage_load_small(storage, why);
-    }
-    if (err == ERR_NONE) {
-        err = storage_open_log(storage, why);
-    }
-    if (err == ERR_NONE) {
-        err = storage_load_entries(storage, why);
-    }
-    if (err == ERR_NONE) {
-        tail_forget_changes(&storage->tail, storage->checkpoint.index);
-        err = storage_vouch(storage, why);
-    }
+    err = storage_load(storage, why);
     if (err != ERR_NONE) {
         storage->broken = true;
         storage_abandon(storage);
@@ -670,78 +379,6 @@ void storage_append(struct storage *storage, uint64_t first,
         at = end;
     }
     storage_pump(storage);
-}
-
-/* Entries of one range of the log, from first on. */
-static enum err storage_read_range(struct storage *storage, uint64_t first,
-                                   uint32_t count, size_t bytes_max,
-                                   struct arena *arena, struct entry *out,
-                                   uint32_t *got, struct why *why)
-{
-    struct log_range range;
-    struct str bytes;
-    size_t payload = 0;
-    void *into;
-    enum err err =
-        log_read(storage->log, (int64_t)first,
-                 (uint32_t)MIN(bytes_max, STORAGE_SCAN_BYTES), true, &range);
-
-    if (err != ERR_NONE || range.bytes == 0) {
-        return why_set(why, err == ERR_NONE ? ERR_NOT_FOUND : err,
-                       "could not read entry %llu", (unsigned long long)first);
-    }
-    into = arena_raw(arena, range.bytes);
-    err = log_range_read(&range, into, why);
-    log_range_unpin(&range);
-    bytes = str_sub(into, range.bytes);
-    while (err == ERR_NONE && bytes.len > 0) {
-        struct entry_run run;
-        size_t took = 0;
-
-        err = entry_batch_parse(bytes, arena, &run, &took, why);
-        if (err == ERR_TORN && *got > 0) {
-            return ERR_NONE;
-        }
-        for (uint32_t i = 0; err == ERR_NONE && i < run.count; i++) {
-            if (run.first + i != first + *got) {
-                continue;
-            }
-            payload += run.entries[i].payload.len;
-            if (*got == count || (*got > 0 && payload > bytes_max)) {
-                return ERR_NONE;
-            }
-            out[(*got)++] = run.entries[i];
-        }
-        bytes = str_sub(bytes.ptr + took, bytes.len - took);
-    }
-    return err == ERR_NONE && *got == 0 ? ERR_DAMAGED : err;
-}
-
-enum err storage_read(struct storage *storage, uint64_t first, uint32_t count,
-                      size_t bytes_max, struct arena *arena, struct entry *out,
-                      uint32_t *got, struct why *why)
-{
-    const struct tail *tail = &storage->tail;
-    size_t bytes = 0;
-
-    *got = 0;
-    if (first < tail->first || first > tail->last || count == 0) {
-        return why_set(why, ERR_NOT_FOUND, "entry %llu is not in the log",
-                       (unsigned long long)first);
-    }
-    if (first < tail->cached) {
-        count = (uint32_t)MIN(count, tail->cached - first);
-        return storage_read_range(storage, first, count, bytes_max, arena, out,
-                                  got, why);
-    }
-    while (*got < count && tail_find(tail, first + *got, &out[*got])) {
-        bytes += out[*got].payload.len;
-        if (*got > 0 && bytes > bytes_max) {
-            break;
-        }
-        (*got)++;
-    }
-    return ERR_NONE;
 }
 
 void storage_forget(struct storage *storage, uint64_t index,

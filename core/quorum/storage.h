@@ -65,15 +65,22 @@ MUST_USE enum err storage_keep_term(struct storage *storage, int32_t term,
 void storage_append(struct storage *storage, uint64_t first,
                     const struct entry *entries, uint32_t count, bool apart);
 
-/* Up to count entries from first on, of at most about bytes_max payload bytes,
- * at least one: from memory, or read from the disk into the arena. out: room
- * for count. *got: how many.
+/* Entries that somebody wants: from first on, up to count, of at most about
+ * bytes_max payload bytes, at least one. */
+struct storage_want {
+    uint64_t first;
+    uint32_t count;
+    size_t bytes_max;
+};
+
+/* From memory, or read from the disk into the arena. out: room for want.count.
+ * *got: how many.
  * Errors: ERR_NOT_FOUND (cut at the head, or not in the log), ERR_DISK,
  *         ERR_DAMAGED. */
-MUST_USE enum err storage_read(struct storage *storage, uint64_t first,
-                               uint32_t count, size_t bytes_max,
-                               struct arena *arena, struct entry *out,
-                               uint32_t *got, struct why *why);
+MUST_USE enum err storage_read(struct storage *storage,
+                               struct storage_want want, struct arena *arena,
+                               struct entry *out, uint32_t *got,
+                               struct why *why);
 /* The payloads up to index may go from memory, beyond keep_bytes. */
 void storage_forget(struct storage *storage, uint64_t index,
                     uint64_t keep_bytes);

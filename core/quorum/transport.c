@@ -56,8 +56,13 @@ static uint32_t transport_send_entries(struct quorum *q, struct arena *arena,
 
     count = MIN(count, TRANSPORT_ENTRIES_MAX);
     entries = arena_array(arena, count, sizeof(*entries));
-    err = storage_read(q->storage, append->prev_log_index + 1, count,
-                       TRANSPORT_PAYLOAD_MAX, arena, entries, &got, &why);
+    err = storage_read(q->storage,
+                       (struct storage_want){
+                           .first = append->prev_log_index + 1,
+                           .count = count,
+                           .bytes_max = TRANSPORT_PAYLOAD_MAX,
+                       },
+                       arena, entries, &got, &why);
     if (err != ERR_NONE) {
         quorum_fail(q, &why);
         return 0;
