@@ -76,7 +76,7 @@ endef
 $(foreach f,$(FOLDERS),$(eval $(call FOLDER,$(f))))
 ARCHIVES := $(FOLDERS:%=$(OUT)/lib/%.a)
 UNIT := $(filter $(if $(T),$(OUT)/unit/$(T)_test $(OUT)/unit/$(T)/%,%),$(call tests,unit/*/*_test))
-PROGRAMS := $(filter-out $(OUT)/lib/% $(OUT)/unit/% $(OUT)/sim/% %_shim,$(call tests,*/*))
+PROGRAMS := $(filter-out $(OUT)/lib/% $(OUT)/unit/% %_shim,$(call tests,*/*))
 FUZZERS := $(filter $(OUT)/fuzz/%,$(PROGRAMS))
 SHIMS := $(addsuffix .so,$(call tests,*/*_shim))
 
@@ -96,10 +96,9 @@ $(OUT)/unit/%: $(OBJ)/tests/unit/%.o
 	$(call link,-lcmocka)
 $(OUT)/%_shim.so: tests/%_shim.c
 	$(call say,ld $@) $(CC) $(CFLAGS:-fPIE=-fPIC) -shared -o $@ $< -ldl
-$(OUT)/simulator: $(call object,$(wildcard tests/sim/*.c))
 $(PROGRAMS): $(OUT)/%: $(OBJ)/tests/%.o
 $(FUZZERS): LDFLAGS += -fsanitize=fuzzer
-$(OUT)/simulator $(PROGRAMS): $(OUT)/lib/test.a $(ARCHIVES)
+$(PROGRAMS): $(OUT)/lib/test.a $(ARCHIVES)
 	$(call link)
 -include $(shell find $(OBJ) -name '*.d' 2> /dev/null)
 
@@ -115,7 +114,7 @@ test: ## everything that gates; closes with N passed, N failed
 unit: ## the unit tests; T=log or T=log/segment: these; SAN=... works
 	+@test -n "$(UNIT)" || { echo "no unit test '$(T)'"; exit 1; }; broken=0; \
 	$(MAKE) -ks $(UNIT) || broken=1; BROKEN=$$broken tests/lib/unit $(UNIT)
-sim: $(OUT)/simulator ## the simulated world; SEED=... repeats one run
+sim: ## simulated worlds; SEEDS=N each, SEED=N [T=log] tells one as it happens
 golden: ## the wire against bytes of Kafka's own classes
 it: $(BIN) ## real clients against a real broker; SAN=... works
 crash: $(BIN) ## kill -9 rounds and failing disks; ROUNDS=500

@@ -640,5 +640,8 @@ int main(int argc, char **argv)
     for (uint64_t seed = first; seed <= last; seed++) {
         bad += !run_apart(seed);
     }
+    printf("quorum_world: %llu passed, %llu failed\n",
+           (unsigned long long)(last + 1 - first - bad),
+           (unsigned long long)bad);
     return bad > 0;
 }
