@@ -48,6 +48,13 @@ void connection_close(struct connection *connection)
     }
 }
 
+bool connection_is_open(const struct connection *connection)
+{
+    struct pollfd poller = {.fd = connection->fd, .events = POLLIN};
+
+    return connection->fd >= 0 && poll(&poller, 1, 0) == 0;
+}
+
 /* Waits until the socket is ready for events.
  * Errors: ERR_TIMEOUT, ERR_CANCELLED. */
 static enum err connection_wait(const struct connection *connection,

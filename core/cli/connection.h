@@ -33,6 +33,9 @@ void connection_fini(struct connection *connection);
  *         ERR_TIMEOUT, ERR_CANCELLED. */
 MUST_USE enum err connection_dial(struct connection *connection,
                                   struct why *why);
+/* Whether it can be used: between requests a broker says nothing, so what can
+ * be read is its end. */
+bool connection_is_open(const struct connection *connection);
 /* A closed one is accepted. */
 void connection_close(struct connection *connection);
 /* Errors: ERR_CLOSED, ERR_TIMEOUT, ERR_CANCELLED. */

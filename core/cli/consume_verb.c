@@ -17,7 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CONSUME_WAIT_MS = 500, CONSUME_COMMIT_MS = 5000 };
+enum {
+    CONSUME_WAIT_MS = 500,
+    CONSUME_COMMIT_MS = 5000,
+    CONSUME_PATIENCE_MS = 60000,
+};
 
 struct consume_job {
     const struct args *args;
@@ -36,8 +40,10 @@ struct consume_job {
     int code;              /* the exit code, but for errors of the broker's */
     struct member *member; /* NULL: alone */
     struct receiver receiver;
-    struct arena arena; /* of the partitions */
-    int64_t commit_ms;  /* when the next commit is due */
+    bool joined;
+    int64_t away_since_ms; /* the coordinator; 0: it is there */
+    struct arena arena;    /* of the partitions */
+    int64_t commit_ms;     /* when the next commit is due */
     bool uncommitted;
 };
 
@@ -247,14 +253,14 @@ static enum err consume_begin_member(struct consume_job *job, struct why *why)
     struct metadata_response_topic *topic;
     const int32_t *partitions;
     int32_t count;
-    enum err err =
-        cli_topic(job->client, job->topic, false, &arena, &topic, why);
+    enum err err;
 
+    arena_reset(&job->arena);
+    job->receiver.partition_count = 0;
+    err = cli_topic(job->client, job->topic, false, &arena, &topic, why);
     if (!err) {
         err = member_join(job->member, &partitions, &count, why);
     }
-    arena_reset(&job->arena);
-    job->receiver.partition_count = 0;
     if (!err) {
         consume_select(topic, partitions, count);
         err = consume_begin(job, topic, &arena, why);
@@ -293,24 +299,47 @@ static enum err consume_commit(struct consume_job *job, struct why *why)
     return err;
 }
 
+/* Joins. A broker that is away is waited for, a minute long. */
+static enum err consume_join(struct consume_job *job, struct why *why)
+{
+    enum err err = consume_begin_member(job, why);
+
+    job->joined = err == ERR_NONE;
+    if (job->joined) {
+        job->away_since_ms = 0;
+    } else if (member_is_passing(err)) {
+        if (job->away_since_ms == 0) {
+            job->away_since_ms = client_now_ms();
+        }
+        if (client_now_ms() - job->away_since_ms < CONSUME_PATIENCE_MS) {
+            err = ERR_NONE;
+        }
+    }
+    return err;
+}
+
 /* Between two polls: alive, committed, or joined anew. */
 static enum err consume_attend(struct consume_job *job, struct why *why)
 {
-    enum err err = member_heartbeat(job->member, why);
+    enum err err = ERR_NONE;
 
+    if (!job->joined) {
+        return consume_join(job, why);
+    }
+    err = member_heartbeat(job->member, why);
     if (!err && client_now_ms() >= job->commit_ms) {
         err = consume_commit(job, why);
     }
-    if (!member_must_join(err)) {
-        return err;
-    }
     if (err == ERR_REBALANCE_IN_PROGRESS) {
         err = consume_commit(job, why);
-        if (err && !member_must_join(err)) {
-            return err;
+        if (!err || member_is_passing(err)) {
+            err = ERR_REBALANCE_IN_PROGRESS;
         }
     }
-    return consume_begin_member(job, why);
+    if (member_must_join(err)) {
+        return consume_join(job, why);
+    }
+    return member_is_passing(err) ? ERR_NONE : err;
 }
 
 /* A member without partitions waits for a rebalance. */
@@ -329,6 +358,8 @@ static enum err consume_run(struct consume_job *job, struct why *why)
 {
     enum err err = job->member == NULL ? consume_begin_alone(job, why)
                                        : consume_begin_member(job, why);
+
+    job->joined = !err;
 
     while (!err && !consume_is_done(job)) {
         if (job->receiver.partition_count == 0) {

@@ -179,9 +179,10 @@ enum err exchange_connect(struct connection *connection, struct why *why)
 {
     enum err err;
 
-    if (connection->fd >= 0) {
+    if (connection_is_open(connection)) {
         return ERR_NONE;
     }
+    connection_close(connection);
     err = connection_dial(connection, why);
     if (!err) {
         err = exchange_versions(connection, why);

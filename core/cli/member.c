@@ -53,8 +53,7 @@ bool member_must_join(enum err err)
            err == ERR_UNKNOWN_MEMBER_ID;
 }
 
-/* Errors that pass: the coordinator moves, loads, or was not reached. */
-static bool member_is_passing(enum err err)
+bool member_is_passing(enum err err)
 {
     return err == ERR_COORDINATOR_NOT_AVAILABLE || err == ERR_NOT_COORDINATOR ||
            err == ERR_COORDINATOR_LOAD_IN_PROGRESS || err == ERR_CLOSED ||

@@ -34,6 +34,8 @@ MUST_USE enum err member_join(struct member *member, const int32_t **partitions,
 MUST_USE enum err member_heartbeat(struct member *member, struct why *why);
 /* Whether an error of heartbeat or commit is cured by joining again. */
 bool member_must_join(enum err err);
+/* Whether an error passes: the coordinator moves, loads, or is out of reach. */
+bool member_is_passing(enum err err);
 
 struct member_offset {
     int32_t partition;

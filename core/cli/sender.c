@@ -115,6 +115,8 @@ enum err sender_open(struct client *client,
     sender->options = *options;
     sender->producer_id = -1;
     sender->producer_epoch = -1;
+    /* Many short runs, too, shall spread over the partitions. */
+    sender->turn = (int32_t)(client_now_ms() & 0xffff);
     err = sender_refresh(sender, why);
     if (!err && options->partition >= sender->part_count) {
         err = why_set(
@@ -353,30 +355,48 @@ static bool sender_is_done(const struct sender *sender)
     return true;
 }
 
+/* Whether what went wrong may go right next time. A connection that broke
+ * leaves the outcome open: whoever has no producer id cannot send again without
+ * risking a double. */
+static bool sender_may_retry(const struct sender *sender, enum err err)
+{
+    return (err == ERR_CLOSED || err == ERR_TIMEOUT) &&
+           sender->producer_id >= 0;
+}
+
+/* Every leader gets its batches once. */
+static enum err sender_round(struct sender *sender, struct why *why)
+{
+    enum err err = ERR_NONE;
+
+    for (int32_t node = sender_next_node(sender, -1); !err && node >= 0;
+         node = sender_next_node(sender, node)) {
+        err = sender_send(sender, node, why);
+    }
+    return err;
+}
+
 enum err sender_flush(struct sender *sender, struct why *why)
 {
     int64_t deadline_ms = client_now_ms() + SENDER_DELIVERY_MS;
     enum err err = sender_finish(sender, why);
 
     while (!err && !sender_is_done(sender)) {
-        for (int32_t node = sender_next_node(sender, -1); !err && node >= 0;
-             node = sender_next_node(sender, node)) {
-            err = sender_send(sender, node, why);
-            /* A connection that broke: the outcome is not known. Whoever has
-             * no producer id cannot send again without risking a double. */
-            if ((err == ERR_CLOSED || err == ERR_TIMEOUT) &&
-                sender->producer_id >= 0) {
-                err = ERR_NONE;
-                break;
-            }
+        err = sender_round(sender, why);
+        if (!err && sender_is_done(sender)) {
+            break;
         }
-        if (!err && !sender_is_done(sender)) {
-            if (client_now_ms() > deadline_ms) {
-                return ERR_TIMEOUT; /* why: from the last answer */
-            }
-            client_sleep(sender->client, SENDER_RETRY_MS);
-            err = cli_stop ? why_set(why, ERR_CANCELLED, "interrupted")
-                           : sender_refresh(sender, why);
+        if (err && !sender_may_retry(sender, err)) {
+            return err;
+        }
+        if (client_now_ms() > deadline_ms) {
+            return ERR_TIMEOUT; /* why: from the last answer */
+        }
+        client_sleep(sender->client, SENDER_RETRY_MS);
+        err = cli_stop ? why_set(why, ERR_CANCELLED, "interrupted")
+                       : sender_refresh(sender, why);
+        if (sender_may_retry(sender, err)) {
+            err = ERR_NONE;
         }
     }
     if (!err) {
