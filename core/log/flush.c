@@ -166,13 +166,13 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
                                      .base = mark.base,
                                      .position = mark.position,
                                      .first_timestamp = -1};
-    enum err err = point_lower(&flush->point, &point, why);
+    enum err err = point_lower(&flush->point, &point, !flush_is_idle(flush),
+                               why);
 
     if (!err) {
         flush->point_offset = mark.offset;
     }
-    point_files_free(flush->files);
-    flush->files = NULL;
+    flush->files = point_files_cut(flush->files, mark.offset);
     return err;
 }
 

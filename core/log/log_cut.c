@@ -122,12 +122,13 @@ void log_doomed_stop(struct log *log)
 
 /* ---- the end ---- */
 
-/* The log ends at mark from now on: what depends on that follows. */
+/* The log ends at mark from now on: what depends on that follows. The folder
+ * last: stored state from above mark must not come back. */
 static enum err log_cut_done(struct log *log, struct view_mark mark,
                              struct why *why)
 {
     uint64_t read_bytes = 0;
-    enum err err = disk_sync_folder(log->env->disk, log->folder, why);
+    enum err err;
 
     log_set_end(log, mark.offset);
     log->next_offset = mark.offset;
@@ -137,10 +138,11 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
     atomic_store_explicit(&log->view.flushed, log->flush.flushed.offset,
                           memory_order_release);
     watch_advance(&log->flushed_watch, log->flush.flushed.offset);
+    err = log_replay(log, &read_bytes, why);
     if (!err && log_cut_epochs(log, 0, mark.offset)) {
         err = log_save_epochs(log, why);
     }
-    return err ? err : log_replay(log, &read_bytes, why);
+    return err ? err : disk_sync_folder(log->env->disk, log->folder, why);
 }
 
 /* Where a log that is cut at offset ends: before the batch that holds it. at:

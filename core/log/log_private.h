@@ -80,6 +80,7 @@ struct log {
     struct uuid removed_as;
     struct env_timer close_timer;
     bool flush_timer_set;
+    bool state_removed; /* by the last log_replay(): wants a sync */
     bool removing;
     bool broken;
     _Atomic int pins;

@@ -457,6 +457,9 @@ static enum err log_recover_scan(struct log_recover *r,
         struct recover_batch seen = {.position = scan.position};
         enum recover_verdict verdict;
 
+        if (plan->holds_point && scan.position >= plan->sure) {
+            r->expected = MAX(r->expected, sure_end);
+        }
         err = scan_next(&scan, &batch, why);
         if (err == ERR_NOT_FOUND || err == ERR_DISK) {
             break;
@@ -489,18 +492,19 @@ static enum err log_recover_scan(struct log_recover *r,
 }
 
 /* Where the next offset comes, once the segment's sure part was looked at: that
- * ends where we know (sure_end), with a hole where it has fewer batches. holds:
- * it has the point. */
-static void log_recover_expect(struct log_recover *r, uint32_t at, bool holds,
+ * ends where we know (sure_end), whatever was found in it. */
+static void log_recover_expect(struct log_recover *r, uint32_t at,
                                const struct segment *segment,
                                const struct recover_plan *plan,
                                int64_t sure_end)
 {
-    if ((!holds && plan->sure == 0) || sure_end == INT64_MAX || r->ended) {
+    bool is_sure = plan->sure > 0 || plan->holds_point;
+
+    if (!is_sure || sure_end == INT64_MAX || r->ended) {
         return;
     }
-    if (!plan->read || (holds && r->found[at].bytes >= plan->sure)) {
-        r->expected = MAX(r->expected, sure_end);
+    if (!plan->read) {
+        r->expected = sure_end;
     } else if (r->expected < sure_end && at + 1 < r->found_count) {
         log_report_damage(r->log, r->report, segment, segment_bytes(segment),
                           r->expected, "the segment is too short");
@@ -514,13 +518,12 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
 {
     struct recover_segment *found = &r->found[at];
     const struct checkpoint_point *point = &r->log->loaded;
-    bool holds = point->offset >= 0 && point->base == found->base;
     int64_t sure_end = INT64_MAX;
     struct recover_plan plan;
     enum err err;
 
     recover_plan(r->found, r->found_count, at, &r->point, r->clean, &plan);
-    if (holds) {
+    if (plan.holds_point) {
         sure_end = point->offset;
     } else if (at + 1 < r->found_count) {
         sure_end = r->found[at + 1].base;
@@ -533,11 +536,11 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
     if (err) {
         return err;
     }
-    if (holds && point->position > 0) {
+    if (plan.holds_point && point->position > 0) {
         segment->first_timestamp = point->first_timestamp;
         segment->created_ms = point->created_ms;
     }
-    log_recover_expect(r, at, holds, segment, &plan, sure_end);
+    log_recover_expect(r, at, segment, &plan, sure_end);
     if (plan.read && at + 1 < r->found_count && !r->ended) {
         err = segment_seal(segment, why);
     }
@@ -689,23 +692,6 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
                : checkpoint_save_point(r->disk, log->folder, point, why);
 }
 
-/* So that the next start need not read these batches again. */
-static enum err log_recover_state(struct log_recover *r, struct why *why)
-{
-    struct log *log = r->log;
-    struct point_file *file =
-        log_state_file(log, NAMES_STATE, log->end_offset, true);
-    enum err err = ERR_NONE;
-
-    if (file != NULL) {
-        err = checkpoint_save_state(r->disk, file->path, file->offset,
-                                    str_sub(file->bytes, file->count), false,
-                                    why);
-    }
-    point_files_free(file);
-    return err == ERR_FULL ? ERR_NONE : err;
-}
-
 static enum err log_recover_folder(struct log_recover *r,
                                    const struct log_options *options,
                                    struct why *why)
@@ -726,7 +712,6 @@ enum err log_recover(struct log *log, const struct log_options *options,
                             .disk = log->env->disk,
                             .report = report,
                             .clean = options->clean};
-    uint64_t replayed_bytes = 0;
     struct why own;
     enum err err;
 
@@ -749,11 +734,8 @@ enum err log_recover(struct log *log, const struct log_options *options,
 
         atomic_store(&log->view.start, MAX(r.start, first));
         (void)log_cut_epochs(log, MAX(r.start, first), INT64_MAX);
-        err = log_replay(log, &replayed_bytes, why);
-    }
-    if (!err && replayed_bytes > 0) {
-        report->scanned_bytes += replayed_bytes;
-        err = log_recover_state(&r, why);
+        err = log_replay(log, &report->scanned_bytes, why);
+        r.changed = r.changed || log->state_removed;
     }
     if (!err) {
         err = log_recover_store(&r, why);

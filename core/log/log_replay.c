@@ -60,6 +60,7 @@ static void log_state_remove(struct log *log, const char *path)
     if (err && err != ERR_NOT_FOUND) {
         trace(TRACE_WARN, "could not remove \"%s\"", path);
     }
+    log->state_removed = true;
 }
 
 /* Whether the state belongs to a log of these ends. */
@@ -250,25 +251,87 @@ static enum err log_replay_segment(struct log *log, struct segment *segment,
     return err;
 }
 
+static bool log_states_has(const struct log_states *states, int64_t offset)
+{
+    for (uint32_t i = 0; i < states->count; i++) {
+        if (states->list[i].offset == offset && states->list[i].is_deep) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Stores what a roll stores, where a crash kept it from doing so: the state is
+ * as of the segment's base just now. */
+static enum err log_replay_save(struct log_states *states, int64_t base,
+                                struct why *why)
+{
+    struct log *log = states->log;
+    enum err err = ERR_NONE;
+
+    if (log_states_has(states, base)) {
+        return ERR_NONE;
+    }
+    for (int deep = 0; !err && deep < 2; deep++) {
+        struct point_file *file = log_state_file(log, NULL, base, deep == 1);
+
+        if (file != NULL) {
+            struct str bytes = str_sub(file->bytes, file->count);
+
+            err = deep == 1
+                      ? checkpoint_save_state(log->env->disk, file->path, base,
+                                              bytes, false, why)
+                      : checkpoint_save_bytes(log->env->disk, file->path,
+                                              bytes, why);
+        }
+        point_files_free(file);
+    }
+    return err == ERR_FULL ? ERR_NONE : err;
+}
+
+/* So that the next start need not read these batches again. */
+static enum err log_replay_store(struct log *log, struct why *why)
+{
+    struct point_file *file =
+        log_state_file(log, NAMES_STATE, log->end_offset, true);
+    enum err err = ERR_NONE;
+
+    if (file != NULL) {
+        err = checkpoint_save_state(log->env->disk, file->path, file->offset,
+                                    str_sub(file->bytes, file->count), false,
+                                    why);
+    }
+    point_files_free(file);
+    return err == ERR_FULL ? ERR_NONE : err;
+}
+
 enum err log_replay(struct log *log, uint64_t *read_bytes, struct why *why)
 {
     struct log_states states = {.log = log};
+    uint64_t before = *read_bytes;
     int64_t from;
     enum err err;
 
     if (log->producers == NULL) {
         return ERR_NONE;
     }
+    log->state_removed = false;
     err = disk_list(log->env->disk, log->folder, log_states_add, &states, why);
     if (!err) {
         log_states_tidy(&states);
         from = log_states_load(&states);
         for (uint32_t i = 0; !err && i < log->segment_count; i++) {
-            if (log_segment_end(log, i) > from) {
+            if (log->segments[i]->base > from) {
+                err = log_replay_save(&states, log->segments[i]->base, why);
+            }
+            if (!err && log_segment_end(log, i) > from) {
                 err = log_replay_segment(log, log->segments[i], from,
                                          read_bytes, why);
             }
         }
+    }
+    if (!err && *read_bytes > before) {
+        err = log_replay_store(log, why);
     }
     mem_free(states.list);
     return err;

@@ -7,8 +7,10 @@
 void point_init(struct point *point, struct disk *disk, const char *folder,
                 const struct checkpoint_point *stored)
 {
-    *point = (struct point){
-        .disk = disk, .folder = folder, .stored = *stored};
+    *point = (struct point){.disk = disk,
+                            .folder = folder,
+                            .cut_offset = INT64_MAX,
+                            .stored = *stored};
     must(pthread_mutex_init(&point->lock, NULL) == 0);
 }
 
@@ -62,9 +64,12 @@ enum err point_save(struct point *point, uint32_t cuts,
     enum err err = ERR_NONE;
 
     must(pthread_mutex_lock(&point->lock) == 0);
-    for (; !err && files != NULL && cuts == point->cuts; files = files->next) {
+    for (; !err && files != NULL; files = files->next) {
         struct str bytes = str_sub(files->bytes, files->count);
 
+        if (cuts != point->cuts && files->offset > point->cut_offset) {
+            continue;
+        }
         err = files->is_kafka
                   ? checkpoint_save_bytes(point->disk, files->path, bytes, why)
                   : checkpoint_save_state(point->disk, files->path,
@@ -76,15 +81,35 @@ enum err point_save(struct point *point, uint32_t cuts,
 }
 
 enum err point_lower(struct point *point, const struct checkpoint_point *it,
-                     struct why *why)
+                     bool in_flight, struct why *why)
 {
     enum err err;
 
     must(pthread_mutex_lock(&point->lock) == 0);
     point->cuts++;
+    point->cut_offset =
+        in_flight ? MIN(point->cut_offset, it->offset) : it->offset;
     err = point_write(point, it, why);
     must(pthread_mutex_unlock(&point->lock) == 0);
     return err;
+}
+
+struct point_file *point_files_cut(struct point_file *files, int64_t offset)
+{
+    struct point_file **at = &files;
+
+    while (*at != NULL) {
+        struct point_file *file = *at;
+
+        if (file->offset <= offset) {
+            at = &file->next;
+            continue;
+        }
+        *at = file->next;
+        file->next = NULL;
+        point_files_free(file);
+    }
+    return files;
 }
 
 void point_files_free(struct point_file *files)

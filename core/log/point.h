@@ -2,8 +2,8 @@
  * threads store them while the owner may cut the log.
  *
  * A truncation makes void what jobs captured before it: each job says how many
- * truncations (cuts) it knows of, and stores nothing when there were more.
- * A point never goes back but by a truncation. */
+ * truncations (cuts) it knows of, and when there were more, it stores nothing
+ * that lies above them. A point never goes back but by a truncation. */
 #ifndef LOG_POINT_H
 #define LOG_POINT_H
 
@@ -26,6 +26,7 @@ struct point {
     const char *folder;
     pthread_mutex_t lock; /* guards the rest, and the files */
     uint32_t cuts;
+    int64_t cut_offset; /* the lowest that jobs in flight may not know of */
     struct checkpoint_point stored;
 };
 
@@ -40,15 +41,18 @@ uint32_t point_cuts(struct point *point);
 MUST_USE enum err point_store(struct point *point, uint32_t cuts,
                               const struct checkpoint_point *it,
                               struct why *why);
-/* Any thread; blocks. Saves the files, unless they are void. A full disk is no
+/* Any thread; blocks. Saves the files that are not void. A full disk is no
  * error: without its file the state is replayed from the log. */
 MUST_USE enum err point_save(struct point *point, uint32_t cuts,
                              const struct point_file *files, struct why *why);
-/* Owner; blocks. Before bytes are cut off: the point is it from now on. */
+/* Owner; blocks. Before bytes are cut off: the point is it from now on.
+ * in_flight: some job has been begun and has not ended. */
 MUST_USE enum err point_lower(struct point *point,
                               const struct checkpoint_point *it,
-                              struct why *why);
+                              bool in_flight, struct why *why);
 
+/* Takes those out whose offset is above offset, frees them, gives the rest. */
+struct point_file *point_files_cut(struct point_file *files, int64_t offset);
 /* A whole list. files: NULL is accepted. */
 void point_files_free(struct point_file *files);
 

@@ -42,6 +42,7 @@ void recover_plan(const struct recover_segment *segments, uint32_t count,
         return;
     }
     out->sure = point->position;
+    out->holds_point = true;
     out->index = clean && segment->bytes == point->position
                      ? RECOVER_INDEX_TRUST
                      : RECOVER_INDEX_CHECK;

@@ -39,7 +39,8 @@ enum recover_index {
  * counts, or not at all. */
 struct recover_plan {
     enum recover_index index;
-    bool read;     /* look at the batches */
+    bool read;        /* look at the batches */
+    bool holds_point; /* up to position sure it ends at the point's offset */
     uint64_t sure; /* below this position a bad batch is damage */
 };
 

@@ -270,7 +270,6 @@ static struct sending *make(int32_t count, int64_t id, int64_t producer_id,
     s->producer = -1;
     s->next = w.sendings;
     w.sendings = s;
-    w.written_bytes += out.len;
     arena_reset(&arena);
     return s;
 }
@@ -296,7 +295,8 @@ static void done(struct log_append *append, enum err err)
         return;
     }
     if (err) {
-        wrong("append of %lld: %s", (long long)s->id, err_name(err));
+        wrong("append of %lld, producer %d, message %d: %s", (long long)s->id,
+              s->producer + 1, s->message, err_name(err));
     }
     if (s->producer >= 0) {
         say("producer %d: message %d %s at %lld", s->producer + 1, s->message,
@@ -304,6 +304,7 @@ static void done(struct log_append *append, enum err err)
             (long long)append->base_offset);
     }
     s->written = true;
+    w.written_bytes += append->bytes;
 }
 
 /* Takes note of what has been flushed. */
