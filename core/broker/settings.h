@@ -86,7 +86,6 @@ struct settings {
         uint32_t partitions_per_topic;
         uint32_t partitions; /* of the whole broker */
         uint32_t groups;
-        uint32_t producer_ids_per_partition;
     } limits;
 
     struct {

@@ -104,9 +104,6 @@ const struct setting settings_scalars[] = {
             NULL, "The most partitions of all topics together."),
     SETTING("limits.groups", INT, limits.groups, "50000", 1, MILLION, NULL,
             "The most consumer groups."),
-    SETTING("limits.producer_ids", INT, limits.producer_ids_per_partition,
-            "10000", 1, MILLION, NULL,
-            "Idempotent producers that a partition remembers."),
 
     SETTING("coordinator.initial_rebalance_delay", DURATION,
             coordinator.initial_rebalance_delay_ms, "3s", 0, HOUR,

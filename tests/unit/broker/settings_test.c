@@ -635,7 +635,6 @@ static void every_setting_keeps_its_limits(void **state)
         {"limits.partitions_per_topic", "1", "0", "100000", "100001"},
         {"limits.partitions", "1", "0", "1000000", "1000001"},
         {"limits.groups", "1", "0", "1000000", "1000001"},
-        {"limits.producer_ids", "1", "0", "1000000", "1000001"},
         {"coordinator.initial_rebalance_delay", "0", "-1ms", "1h", "61m"},
         {"coordinator.session_min", "1ms", "0", "30m", "31m"},
         {"coordinator.session_max", "6s", "5s", "2147483647ms", "25d"},
