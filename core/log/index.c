@@ -342,11 +342,18 @@ enum err index_get(struct index *index, uint32_t at, bool in_turn,
     return err;
 }
 
-/* The last of the entries from low on with a key not above key; low itself is
- * known to be one. All of [low, high) are in the file. */
-static enum err index_floor_block(struct index *index, uint32_t low,
-                                  uint32_t high, int64_t key, bool in_turn,
-                                  struct index_entry *out, struct why *why)
+/* A side of an entry: what is searched for. */
+static int64_t index_side(struct index_entry entry, bool by_value)
+{
+    return by_value ? entry.value : entry.key;
+}
+
+/* The last of the entries in [low, high) with a side not above bound, if there
+ * is one. All of them are in the file, and few. */
+static enum err index_search_block(struct index *index, uint32_t low,
+                                   uint32_t high, int64_t bound, bool by_value,
+                                   bool in_turn, struct index_entry *out,
+                                   bool *found, struct why *why)
 {
     uint8_t bytes[INDEX_BLOCK * INDEX_TIME_BYTES];
     uint32_t each = index_entry_bytes(index->kind);
@@ -364,36 +371,31 @@ static enum err index_floor_block(struct index *index, uint32_t low,
     if (err) {
         return err;
     }
-    while (last - first > 1) {
+    while (first < last) {
         uint32_t middle = first + (last - first) / 2;
+        struct index_entry entry = index_decode(index, bytes + middle * each);
 
-        if (index_decode(index, bytes + middle * each).key <= key) {
-            first = middle;
+        if (index_side(entry, by_value) <= bound) {
+            *out = entry;
+            *found = true;
+            first = middle + 1;
         } else {
             last = middle;
         }
     }
-    *out = index_decode(index, bytes + first * each);
     return ERR_NONE;
 }
 
-enum err index_floor(struct index *index, int64_t key, bool in_turn,
-                     struct index_entry *out, bool *found, struct why *why)
+/* Entries below low are not above bound, those from high on are. */
+static enum err index_search(struct index *index, int64_t bound, bool by_value,
+                             bool in_turn, struct index_entry *out,
+                             bool *found, struct why *why)
 {
     uint32_t low = 0;
     uint32_t high = index_count(index);
-    enum err err;
 
     *found = false;
-    if (high == 0) {
-        return ERR_NONE;
-    }
-    err = index_get(index, 0, in_turn, out, why);
-    if (err || out->key > key) {
-        return err;
-    }
-    *found = true;
-    while (high - low > 1) {
+    while (low < high) {
         uint32_t on_disk =
             atomic_load_explicit(&index->on_disk, memory_order_acquire);
         /* The ring first: most readers are near the end. */
@@ -401,21 +403,36 @@ enum err index_floor(struct index *index, int64_t key, bool in_turn,
                               ? on_disk
                               : low + (high - low) / 2;
         struct index_entry entry;
+        enum err err;
 
         if (high <= on_disk && high - low <= INDEX_BLOCK) {
-            return index_floor_block(index, low, high, key, in_turn, out,
-                                     why);
+            return index_search_block(index, low, high, bound, by_value,
+                                      in_turn, out, found, why);
         }
         err = index_get(index, middle, in_turn, &entry, why);
         if (err) {
             return err;
         }
-        if (entry.key <= key) {
-            low = middle;
+        if (index_side(entry, by_value) <= bound) {
             *out = entry;
+            *found = true;
+            low = middle + 1;
         } else {
             high = middle;
         }
     }
     return ERR_NONE;
+}
+
+enum err index_floor(struct index *index, int64_t key, bool in_turn,
+                     struct index_entry *out, bool *found, struct why *why)
+{
+    return index_search(index, key, false, in_turn, out, found, why);
+}
+
+enum err index_floor_value(struct index *index, int64_t value, bool in_turn,
+                           struct index_entry *out, bool *found,
+                           struct why *why)
+{
+    return index_search(index, value, true, in_turn, out, found, why);
 }

@@ -74,5 +74,9 @@ MUST_USE enum err index_get(struct index *index, uint32_t at, bool in_turn,
 MUST_USE enum err index_floor(struct index *index, int64_t key, bool in_turn,
                               struct index_entry *out, bool *found,
                               struct why *why);
+/* The last entry with a value not above value; *found false: none. */
+MUST_USE enum err index_floor_value(struct index *index, int64_t value,
+                                    bool in_turn, struct index_entry *out,
+                                    bool *found, struct why *why);
 
 #endif

@@ -67,7 +67,12 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (segment_damage_at(segment, spot.position, &damage)) {
         bytes = MIN(bytes, damage.position);
     }
-    bytes = MIN(bytes - spot.position, (uint64_t)max_bytes);
+    bytes -= spot.position;
+    if (bytes > max_bytes) {
+        bytes = max_bytes < spot.bytes
+                    ? max_bytes
+                    : segment_trim(segment, spot.position, max_bytes, true);
+    }
     if (whole_first) {
         bytes = MAX(bytes, (uint64_t)spot.bytes);
     }

@@ -398,3 +398,36 @@ enum err segment_find(struct segment *segment, int64_t offset, uint64_t limit,
     lazy_handle_unref(handle);
     return err;
 }
+
+/* Whether the batch at the position ends at end or before. */
+static bool segment_ends_by(struct segment *segment, uint64_t position,
+                            uint64_t end, bool in_turn)
+{
+    uint8_t prefix[BATCH_PREFIX_BYTES];
+    struct lazy_handle *handle = NULL;
+    enum err err = segment_take(segment, in_turn, &handle, NULL);
+
+    if (!err) {
+        err = file_read_whole(handle->file, position, prefix, sizeof(prefix),
+                              NULL);
+    }
+    lazy_handle_unref(handle);
+    return err || batch_bytes(prefix) <= end - position;
+}
+
+uint64_t segment_trim(struct segment *segment, uint64_t position,
+                      uint64_t bytes, bool in_turn)
+{
+    uint64_t end = position + bytes;
+    struct index_entry entry;
+    bool found = false;
+    enum err err = index_floor_value(&segment->offsets, (int64_t)(end - 1),
+                                     in_turn, &entry, &found, NULL);
+
+    if (err || !found || (uint64_t)entry.value <= position ||
+        end - (uint64_t)entry.value < BATCH_PREFIX_BYTES ||
+        segment_ends_by(segment, (uint64_t)entry.value, end, in_turn)) {
+        return bytes;
+    }
+    return (uint64_t)entry.value - position;
+}

@@ -112,6 +112,12 @@ MUST_USE enum err segment_find(struct segment *segment, int64_t offset,
                                uint64_t limit, bool in_turn,
                                struct segment_spot *spot, struct why *why);
 
+/* Any thread. How many of the bytes from position on, where a batch begins, are
+ * worth reading: a batch that the end cuts off is left out when the index knows
+ * it, as it does each that is larger than the index interval. */
+uint64_t segment_trim(struct segment *segment, uint64_t position,
+                      uint64_t bytes, bool in_turn);
+
 /* Gives back the open .log: lazy_handle_unref(). */
 MUST_USE enum err segment_take(struct segment *segment, bool in_turn,
                                struct lazy_handle **out, struct why *why);
