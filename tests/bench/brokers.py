@@ -1,8 +1,9 @@
 """Three brokers with one face: begin() makes an empty topic, end() takes its
 data away again. All are pinned to core 0, clients to core 1.
 
-The data goes at once: this kind of machine hands free memory back to its
-host, and a page that is touched anew costs the next run CPU time."""
+The data goes at once, and memory is touched before each run: this kind of
+machine hands free memory back to its host, and a page that is touched anew
+costs the run CPU time."""
 import os
 import pathlib
 import random
@@ -46,6 +47,15 @@ def wakeups(pid):
     """How often its threads were given a core."""
     return sum(int(path.read_text().split()[2]) for path in
                pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"))
+
+
+def touch_memory(size):
+    """Writes and removes a file of so many bytes: the pages that the next run
+    takes were used just now, and are not fetched from the machine's host."""
+    chunk = bytes(1 << 20)
+    with tempfile.TemporaryFile(dir=REFERENCE / "tmp", buffering=0) as file:
+        for _ in range(int(size) >> 20):
+            file.write(chunk)
 
 
 class Process:

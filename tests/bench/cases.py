@@ -66,6 +66,7 @@ class Produce(Case):
     def run(self, broker, scale):
         count = int(self.count * scale)
         broker.begin({"flush.messages": "1"} if self.sync else {})
+        brokers.touch_memory(1.5 * self.size * count)
         return client(broker, [
             program("rdkafka_performance"), "-P", "-t", broker.topic, "-p",
             "0", "-b", broker.boot, "-s", str(self.size), "-c", str(count),
