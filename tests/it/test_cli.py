@@ -253,3 +253,51 @@ def test_a_kill_in_the_middle_loses_and_doubles_nothing(start_broker):
             broker.restart()
     assert writer.communicate(timeout=60)[0] == '60 records to topic "kept"\n'
     assert sorted(cli.lines("consume", "kept", "--to", "end")) == sorted(lines)
+
+
+def offline(tmp_path, *args):
+    return subprocess.run([TIDEMARK, *args], text=True, cwd=tmp_path,
+                          stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def test_a_config_is_checked_without_opening_anything(tmp_path):
+    done = offline(tmp_path, "config", "check")
+    assert (done.returncode, done.stdout) == (
+        0, "no config.lua: good: 2 listeners, 0 topics, data in ./data\n")
+    (tmp_path / "config.lua").write_text(
+        "limits = { memory = '1GiB' }\nstorage = { flsh = 'async' }\n"
+        "node = { config = { ['num.partition'] = 3 } }\n")
+    for command in (("config", "check"), ("serve",)):
+        done = offline(tmp_path, *command)
+        assert done.returncode == 1
+        assert done.stderr.splitlines()[:2] == [
+            'config.lua:2: storage: unknown key "flsh"; did you mean "flush"?',
+            'config.lua:3: node.config: unknown key "num.partition"; did you '
+            'mean "num.partitions"?']
+        assert done.stderr.splitlines()[2].startswith("2 errors, ")
+    assert offline(tmp_path, "config", "check", "--config").returncode == 2
+    done = offline(tmp_path, "config", "check", "--config", "none.lua")
+    assert (done.returncode, done.stderr) == (
+        1, "none.lua: no such file\n1 error, it would not start\n")
+    assert [p.name for p in tmp_path.iterdir()] == ["config.lua"]
+
+
+def test_the_projects_own_config_is_good(tmp_path):
+    done = offline(tmp_path, "config", "check", "--config",
+                   str(clients.ROOT / "config.lua"))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "limits.memory = 25%" in offline(tmp_path, "config", "list").stdout
+
+
+def test_every_command_has_help_with_an_example(tmp_path):
+    listed = offline(tmp_path, "--help").stdout
+    names = [line.split("  ")[1].removeprefix("tidemark ").strip()
+             for line in listed.splitlines() if line.startswith("  tidemark")]
+    assert {"serve", "config check", "topic create", "produce",
+            "consume"} <= set(names)
+    for name in names:
+        done = offline(tmp_path, *name.split(), "--help")
+        assert done.returncode == 0
+        assert "\nexample:\n  " in done.stdout, name
+    assert offline(tmp_path, "--version").stdout.startswith("tidemark ")
+    assert offline(tmp_path, "cosume").returncode == 2
