@@ -1,9 +1,10 @@
 /* committed.c - batches of commits, and reading what is committed. */
-#include "coord/coordinator_private.h"
+#include "coord/committed.h"
 
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
+#include "coord/coordinator_private.h"
 
 /* Of an offset in a command, beside its metadata; of a topic; of a commit. */
 enum { PARTITION_BYTES = 18, TOPIC_BYTES = 20, COMMIT_BYTES = 32 };

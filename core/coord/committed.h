@@ -83,6 +83,7 @@ struct committed {
     struct env_task soon;
 };
 
+/* Nothing is open. */
 void committed_init(struct committed *committed,
                     struct coordinator *coordinator);
 

@@ -1,9 +1,10 @@
 /* coordinator.c - the map of groups, their one timer, and what is asked of
  * them. */
-#include "coord/coordinator_private.h"
+#include "coord/coordinator.h"
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "coord/coordinator_private.h"
 
 enum { CLIENT_PART_BYTES_MAX = 200, MEMBER_UUID_BYTES = 37 };
 

@@ -2,10 +2,11 @@
  *
  * expiry_look(): fire -> what is due goes into one command -> done -> the rest,
  * until nothing is due; then the timer is set for the next. */
-#include "coord/coordinator_private.h"
+#include "coord/expiry.h"
 
 #include "base/must.h"
 #include "base/trace.h"
+#include "coord/coordinator_private.h"
 
 enum {
     LOOK_MS_MIN = 60000,

@@ -178,8 +178,10 @@ struct group_caller {
     int32_t generation;
 };
 
+/* The token is answered when the group's next generation begins, or at once. */
 void group_join(struct group *group, const struct group_join *join,
                 struct group_effects *out);
+/* The token is answered when the leader's assignment is stored, or at once. */
 void group_sync(struct group *group, const struct group_sync *sync,
                 struct group_effects *out);
 /* Answered at once: the returned error is the answer. */
@@ -222,8 +224,10 @@ struct group_member *group_find_member(const struct group *group,
 struct str group_member_metadata(const struct group *group,
                                  const struct group_member *member);
 const char *group_state_name(enum group_state state);
+/* What holds in every state: aborts where it does not. */
 void group_check(const struct group *group);
 
+/* Frees the list. */
 void group_effects_fini(struct group_effects *effects);
 /* Empties the list; its memory stays. */
 void group_effects_clear(struct group_effects *effects);

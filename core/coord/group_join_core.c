@@ -9,25 +9,13 @@ static void group_refuse(const struct group_join *join, enum err err,
         member_id;
 }
 
-/* How many members can assign in this way. */
-static uint32_t group_count_protocol(const struct group *group, struct str name)
-{
-    uint32_t count = 0;
-
-    list_each(node, &group->members)
-    {
-        count += group_member_find_protocol(group_member_of(node), name) != NULL
-                     ? 1
-                     : 0;
-    }
-    return count;
-}
-
 /* Whether the group and the newcomer have a way to assign in common. */
 static bool group_supports(const struct group *group,
                            const struct group_join *join)
 {
-    if (join->protocols_count == 0 || join->protocol_type.len == 0) {
+    if (join->protocols_count == 0 ||
+        join->protocols_count > GROUP_PROTOCOLS_MAX ||
+        join->protocol_type.len == 0) {
         return false;
     }
     if (group->members_count == 0) {
@@ -277,6 +265,8 @@ static void group_join_checked(struct group *group,
 void group_join(struct group *group, const struct group_join *join,
                 struct group_effects *out)
 {
+    enum group_state before = group->state;
+
     if (join->session_timeout_ms < group->limits->session_ms_min ||
         join->session_timeout_ms > group->limits->session_ms_max) {
         group_refuse(join, ERR_INVALID_SESSION_TIMEOUT, join->member_id, out);
@@ -288,5 +278,7 @@ void group_join(struct group *group, const struct group_join *join,
     } else {
         group_join_checked(group, join, out);
     }
-    group_check(group);
+    if (group->state != before) {
+        group_check(group);
+    }
 }

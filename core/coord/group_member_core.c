@@ -180,6 +180,26 @@ struct group_member *group_find_member(const struct group *group,
     return member == NULL || member->is_pending ? NULL : member;
 }
 
+enum err group_find_caller(const struct group *group, struct str member_id,
+                           struct str instance_id, struct group_member **out)
+{
+    struct group_member *member = group_find_member(group, member_id);
+
+    if (!str_is_null(instance_id)) {
+        struct group_member *known = map_find(&group->by_instance, instance_id);
+
+        if (known == NULL) {
+            return ERR_UNKNOWN_MEMBER_ID;
+        }
+        if (!str_eq(known->id, member_id)) {
+            return ERR_FENCED_INSTANCE_ID;
+        }
+        member = known;
+    }
+    *out = member;
+    return member == NULL ? ERR_UNKNOWN_MEMBER_ID : ERR_NONE;
+}
+
 struct str group_member_metadata(const struct group *group,
                                  const struct group_member *member)
 {

@@ -8,34 +8,50 @@
 enum {
     /* A member that has not completed its first join may wait for so long. */
     GROUP_NEW_MEMBER_MS = 300000,
+    /* Ways to assign that a member may offer: clients have five at most. */
+    GROUP_PROTOCOLS_MAX = 64,
     /* A shorter rebalance time-out would be over before it began. */
     GROUP_REBALANCE_MS_MIN = 100,
 };
 
 /* group_core.c */
+/* To another state, where that is allowed. */
+void group_move(struct group *group, enum group_state state);
+/* The member goes, and what follows from that. */
+void group_remove_member(struct group *group, struct group_member *member,
+                         int64_t now_ms, struct group_effects *out);
+
+/* group_effects_core.c */
+/* One more answer, to be filled in; holds until the next. */
 struct group_answer *group_answer(struct group_effects *out, void *token,
                                   enum group_answer_kind kind, enum err err);
+
+/* group_rebalance_core.c */
 /* Begins a rebalance, unless one is under way already. */
 void group_prepare(struct group *group, int64_t now_ms,
                    struct group_effects *out);
 /* Completes the rebalance when nobody is missing. */
 void group_try_complete(struct group *group, int64_t now_ms,
                         struct group_effects *out);
-/* Most votes win; of equals, the one that the first member prefers. There are
- * members, and they have one in common. */
+/* The time to join, or to sync, is over. */
+void group_rebalance_due(struct group *group, int64_t now_ms,
+                         struct group_effects *out);
+/* How many members can assign in this way. */
+uint32_t group_count_protocol(const struct group *group, struct str name);
+/* Of what all members can: most votes win; of equals, what the first member
+ * prefers. There are members, and they have one in common. */
 struct str group_select_protocol(const struct group *group);
 /* Answers a member's join with the group as it is. */
 void group_answer_join(struct group *group, struct group_member *member,
                        void *token, struct group_effects *out);
-/* The member goes, and what follows from that. */
-void group_remove_member(struct group *group, struct group_member *member,
-                         int64_t now_ms, struct group_effects *out);
-/* Checks who calls. *out: the member.
- * Errors: ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID. */
-MUST_USE enum err group_find_caller(const struct group *group,
-                                    struct str member_id,
-                                    struct str instance_id,
-                                    struct group_member **out);
+
+/* group_sync_core.c */
+/* The parked syncs get an error, the assignments are void. */
+void group_reset_assignments(struct group *group, enum err err, int64_t now_ms,
+                             struct group_effects *out);
+/* Those that did not sync in time are out. */
+void group_expire_syncs(struct group *group, int64_t now_ms,
+                        struct group_effects *out);
 
 /* group_member_core.c */
 struct group_member *group_member_new(struct str id, bool is_pending);
@@ -59,10 +75,17 @@ void group_text_set(struct str *text, struct str value);
 void group_member_touch(struct group *group, struct group_member *member,
                         int64_t now_ms);
 void group_member_suspend(struct group *group, struct group_member *member);
+/* Checks who calls. *out: the member.
+ * Errors: ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID. */
+MUST_USE enum err group_find_caller(const struct group *group,
+                                    struct str member_id,
+                                    struct str instance_id,
+                                    struct group_member **out);
 /* Into and out of the group's lists and maps. */
 void group_member_add(struct group *group, struct group_member *member);
 void group_member_take_out(struct group *group, struct group_member *member);
 
+/* From its place in a list. */
 static inline struct group_member *group_member_of(struct list *node)
 {
     return container_of(node, struct group_member, node);

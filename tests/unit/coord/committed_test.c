@@ -308,6 +308,100 @@ static void an_offset_whose_time_is_over_is_not_read(void **state)
     mem_free(node);
 }
 
+static struct mail look_mail;
+static struct node *look_node;
+static int64_t look_offsets; /* stored, when somebody looked */
+
+/* As if the timer had fired; the node's clock was wrong for so long. */
+static void look(struct node *node, void (*deliver)(struct mail *mail))
+{
+    look_node = node;
+    look_mail.deliver = deliver;
+    mail_send(loops_at(node->loops, 0), &look_mail);
+    node_pause(node, 50);
+}
+
+static void look_deliver(struct mail *mail)
+{
+    struct expiry *expiry = &look_node->coordinator->expiry;
+
+    expiry->timer.fire(&expiry->timer);
+}
+
+static void look_ahead_deliver(struct mail *mail)
+{
+    struct expiry *expiry = &look_node->coordinator->expiry;
+
+    expiry->looked_at_ms -= 2 * 3600000;
+    expiry->timer.fire(&expiry->timer);
+}
+
+static void look_count_deliver(struct mail *mail)
+{
+    look_offsets =
+        offsets_count(&controller_state(look_node->controller)->offsets);
+}
+
+static void commit_for(struct node *node, const char *group, int64_t ms)
+{
+    struct node_ask *ask = node_commit_new(node, group, "a", -1, 1);
+
+    ask->commit.retention_ms = ms;
+    committed_commit(&ask->commit);
+}
+
+static void expiry_script(struct node *node)
+{
+    switch (node->step) {
+    case 1:
+        commit_for(node, "gone", 0);
+        commit_for(node, "later", 100000);
+        commit_for(node, "stays", -1);
+        break;
+    case 2:
+        look(node, look_ahead_deliver);
+        break;
+    case 3:
+        look(node, look_count_deliver);
+        break;
+    case 4:
+        node_say(node, "%d offsets\n", (int)look_offsets);
+        look(node, look_deliver);
+        break;
+    case 5:
+        look(node, look_count_deliver);
+        break;
+    case 6:
+        node_say(node, "%d offsets\n", (int)look_offsets);
+        node_fetch(node, "later", "a");
+        break;
+    case 7:
+        node_fetch(node, "stays", "a");
+        break;
+    default:
+        node_end(node);
+    }
+}
+
+/* Two hours in no time: that clock is not believed before the second look. */
+static void
+what_has_expired_is_removed_by_a_clock_that_is_believed(void **state)
+{
+    struct node *node = MEM_NEW(struct node);
+
+    node_init(node);
+    assert_string_equal(node_run(node, expiry_script),
+                        "a commits: NONE NONE\n"
+                        "a commits: NONE NONE\n"
+                        "a commits: NONE NONE\n"
+                        "3 offsets\n"
+                        "2 offsets\n"
+                        "a fetches: NONE topic 0=1 \"note\" NONE\n"
+                        "a fetches: NONE topic 0=1 \"note\" NONE\n");
+    node_fini(node);
+    mem_free(node);
+}
+
 static void limit_script(struct node *node)
 {
     switch (node->step) {
@@ -348,6 +442,8 @@ int main(void)
         cmocka_unit_test(many_commits_share_a_command_and_the_last_one_wins),
         cmocka_unit_test(a_batch_has_at_most_256_kib),
         cmocka_unit_test(an_offset_whose_time_is_over_is_not_read),
+        cmocka_unit_test(
+            what_has_expired_is_removed_by_a_clock_that_is_believed),
         cmocka_unit_test(groups_that_only_commit_are_counted_too),
     };
 
