@@ -183,6 +183,15 @@ static const struct args_option cli_consume_options[] = {
     CLI_SERVER,
 };
 
+static const struct args_option cli_dump_options[] = {
+    {"records", NULL, "also each record"},
+    CLI_JSON,
+};
+
+static const struct args_option cli_check_options[] = {
+    CLI_JSON,
+};
+
 #define OPTIONS(list) .options = (list), .option_count = ARRAY_COUNT(list)
 
 static const struct args_command cli_table[] = {
@@ -234,6 +243,25 @@ static const struct args_command cli_table[] = {
      .example = "tidemark consume orders --from 10m --to end --json",
      OPTIONS(cli_consume_options),
      .run = consume_verb},
+    {.name = "log dump",
+     .operands = "FOLDER",
+     .operands_min = 1,
+     .operands_max = 1,
+     .about = "Shows the batches in the files of a partition. FOLDER is one "
+              "partition's,\nor a data folder for all of them.",
+     .example = "tidemark log dump data/log/orders-0 --records",
+     OPTIONS(cli_dump_options),
+     .run = log_verb_dump},
+    {.name = "log check",
+     .operands = "FOLDER",
+     .operands_min = 1,
+     .operands_max = 1,
+     .about = "Checks every byte of partitions. Each batch, record, index and "
+              "state file\nis held against the others; a broker may be "
+              "running. Exits with 1 when\nanything is wrong.",
+     .example = "tidemark log check data",
+     OPTIONS(cli_check_options),
+     .run = log_verb_check},
 };
 
 const struct args_group cli_commands = {cli_table, ARRAY_COUNT(cli_table)};

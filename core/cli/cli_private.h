@@ -38,5 +38,7 @@ int topic_verb_describe(const struct args *args);
 int topic_verb_delete(const struct args *args);
 int produce_verb(const struct args *args);
 int consume_verb(const struct args *args);
+int log_verb_dump(const struct args *args);
+int log_verb_check(const struct args *args);
 
 #endif

@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -301,3 +302,47 @@ def test_every_command_has_help_with_an_example(tmp_path):
         assert "\nexample:\n  " in done.stdout, name
     assert offline(tmp_path, "--version").stdout.startswith("tidemark ")
     assert offline(tmp_path, "cosume").returncode == 2
+
+
+def test_the_files_of_a_partition_are_shown_and_checked(
+        cli, topic, log_dir, tmp_path):
+    made(cli, topic)
+    cli.run("produce", topic, "--keys", ":", "--compression", "zstd",
+            given="a:1\nb:2\n")
+    folder = log_dir / f"{topic}-0"
+    told = [json.loads(line) for line in offline(
+        tmp_path, "log", "dump", str(folder), "--records",
+        "--json").stdout.splitlines()]
+    assert [(r["offset"], r["key"], r["value"]) for r in told
+            if r["kind"] == "record"] == [(0, "a", "1"), (1, "b", "2")]
+    assert [(b["offset"], b["last_offset"], b["codec"]) for b in told
+            if b["kind"] == "batch"] == [(0, 1, "zstd")]
+    assert told[-1]["problems"] == 0
+    shown = offline(tmp_path, "log", "dump", str(folder), "--records").stdout
+    assert "offsets 0-1, 2 records, " in shown
+    assert "  b  2\n" in shown
+    done = offline(tmp_path, "log", "check", str(folder))
+    assert done.returncode == 0
+    assert done.stdout.startswith("1 partition, 1 segment, 1 batch, 2 records")
+    assert done.stdout.endswith(": all is well\n")
+    done = offline(tmp_path, "log", "check", str(tmp_path / "nowhere"))
+    assert done.returncode == 1
+    assert "nowhere" in done.stderr
+
+
+@pytest.mark.ours
+def test_a_flipped_byte_is_found(cli, topic, log_dir, tmp_path):
+    made(cli, topic)
+    for value in ("one", "two", "three"):
+        cli.run("produce", topic, value)
+    time.sleep(2)  # above the stored flushed point it would be a torn tail
+    shutil.copytree(log_dir / f"{topic}-0", tmp_path / f"{topic}-0")
+    path = tmp_path / f"{topic}-0" / f"{0:020}.log"
+    data = bytearray(path.read_bytes())
+    data[data.index(b"two")] ^= 1
+    path.write_bytes(data)
+    done = offline(tmp_path, "log", "check", f"{topic}-0")
+    assert done.returncode == 1
+    assert done.stdout.startswith(f"problem: {topic}-0/{0:020}.log at ")
+    assert "offset 1: checksum does not match" in done.stdout
+    assert done.stdout.endswith(": 1 problem\n")
