@@ -353,11 +353,17 @@ static void broker_stopped(void *arg)
     struct server *server = arg;
     struct why why = {""};
 
-    replicas_close(server->replicas);
     if (folder_mark_clean(server->folder, &why) != ERR_NONE) {
         broker_failed(server, &why);
     }
     loops_stop(server->loops);
+}
+
+static void broker_controller_closed(void *arg)
+{
+    struct server *server = arg;
+
+    replicas_close(server->replicas, broker_stopped, server);
 }
 
 static void broker_coordinator_closed(void *arg)
@@ -365,7 +371,7 @@ static void broker_coordinator_closed(void *arg)
     struct server *server = arg;
 
     api_close_all(server->api);
-    controller_close(server->controller, broker_stopped, server);
+    controller_close(server->controller, broker_controller_closed, server);
 }
 
 static void broker_net_closed(void *arg)

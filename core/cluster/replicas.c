@@ -31,11 +31,15 @@ struct replicas_table {
 struct replicas {
     struct env *env;
     struct replicas_table *_Atomic table;
+    uint32_t retiring;
+    void (*closed)(void *arg); /* NULL: open */
+    void *closed_arg;
 };
 
 /* What is out of the table, until every loop has let go. */
 struct replicas_retired {
     struct env_fence fence;
+    struct replicas *replicas;
     void *memory;
 };
 
@@ -86,20 +90,21 @@ static void replicas_put(struct replicas_table *table, struct replicas_row *row)
     table->count++;
 }
 
-/* The place of a topic; that of a NULL when it is not there. */
-static size_t replicas_place(const struct replicas_table *table,
-                             struct uuid topic_id)
+/* The row of a topic and its place; NULL when it is not there. Each place is
+ * read once: it may change at any moment. */
+static struct replicas_row *
+replicas_find_row(const struct replicas_table *table, struct uuid topic_id,
+                  size_t *at)
 {
-    size_t at = replicas_hash(topic_id) & (table->capacity - 1);
-
+    *at = replicas_hash(topic_id) & (table->capacity - 1);
     for (;;) {
-        const struct replicas_row *row = replicas_row(table, at);
+        struct replicas_row *row = replicas_row(table, *at);
 
         if (row == NULL ||
             (row != &replicas_grave && uuid_eq(row->topic_id, topic_id))) {
-            return at;
+            return row;
         }
-        at = (at + 1) & (table->capacity - 1);
+        *at = (*at + 1) & (table->capacity - 1);
     }
 }
 
@@ -112,22 +117,21 @@ struct replicas *replicas_open(struct env *control_env)
     return replicas;
 }
 
-void replicas_close(struct replicas *replicas)
-{
-    struct replicas_table *table = replicas_table(replicas);
-
-    must(table->count == 0);
-    mem_free(table);
-    mem_free(replicas);
-}
-
 static void replicas_retire_done(struct env_fence *fence)
 {
     struct replicas_retired *retired =
         container_of(fence, struct replicas_retired, fence);
+    struct replicas *replicas = retired->replicas;
 
     mem_free(retired->memory);
     mem_free(retired);
+    if (--replicas->retiring == 0 && replicas->closed != NULL) {
+        void (*closed)(void *) = replicas->closed;
+        void *arg = replicas->closed_arg;
+
+        mem_free(replicas);
+        closed(arg);
+    }
 }
 
 static void replicas_retire(struct replicas *replicas, void *memory)
@@ -135,8 +139,20 @@ static void replicas_retire(struct replicas *replicas, void *memory)
     struct replicas_retired *retired = MEM_NEW(struct replicas_retired);
 
     retired->fence.done = replicas_retire_done;
+    retired->replicas = replicas;
     retired->memory = memory;
+    replicas->retiring++;
     env_fence(replicas->env, &retired->fence);
+}
+
+/* The last table goes as all others do. */
+void replicas_close(struct replicas *replicas, void (*done)(void *arg),
+                    void *arg)
+{
+    must(replicas_table(replicas)->count == 0);
+    replicas->closed = done;
+    replicas->closed_arg = arg;
+    replicas_retire(replicas, replicas_table(replicas));
 }
 
 /* A table with room for one more. */
@@ -167,8 +183,9 @@ void replicas_publish(struct replicas *replicas, struct uuid topic_id,
     struct replicas_table *table = replicas_make_room(replicas);
     size_t bytes = (size_t)count * sizeof(struct replica *);
     struct replicas_row *row = mem_zalloc(sizeof(*row) + bytes);
+    size_t at;
 
-    must(replicas_row(table, replicas_place(table, topic_id)) == NULL);
+    must(replicas_find_row(table, topic_id, &at) == NULL);
     row->topic_id = topic_id;
     row->count = count;
     memcpy(row->all, all, bytes);
@@ -179,8 +196,8 @@ int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
                           struct replica ***all)
 {
     struct replicas_table *table = replicas_table(replicas);
-    size_t at = replicas_place(table, topic_id);
-    struct replicas_row *row = replicas_row(table, at);
+    size_t at;
+    struct replicas_row *row = replicas_find_row(table, topic_id, &at);
     int32_t count;
 
     *all = NULL;
@@ -200,9 +217,9 @@ int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
 struct replica *replicas_find(const struct replicas *replicas,
                               struct uuid topic_id, int32_t partition)
 {
-    const struct replicas_table *table = replicas_table(replicas);
+    size_t at;
     const struct replicas_row *row =
-        replicas_row(table, replicas_place(table, topic_id));
+        replicas_find_row(replicas_table(replicas), topic_id, &at);
 
     if (row == NULL || partition < 0 || partition >= row->count) {
         return NULL;

@@ -14,8 +14,10 @@
 struct replicas;
 
 struct replicas *replicas_open(struct env *control_env);
-/* Nothing may be in it, and no loop may look any more. */
-void replicas_close(struct replicas *replicas);
+/* Nothing may be in it, and no loop may look any more. done: later, when all
+ * that was taken out is gone. */
+void replicas_close(struct replicas *replicas, void (*done)(void *arg),
+                    void *arg);
 
 /* Control loop. all: count replicas, by partition; NULL where this node has
  * none; copied. */

@@ -337,12 +337,18 @@ static inline void node_pause(struct node *node, int64_t ms)
     env_timer_set(loop_env(loops_at(node->loops, 1)), &node->timer, ms);
 }
 
+static inline void node_replicas_closed(void *arg)
+{
+    struct node *node = arg;
+
+    loops_stop(node->loops);
+}
+
 static inline void node_controller_closed(void *arg)
 {
     struct node *node = arg;
 
-    replicas_close(node->replicas);
-    loops_stop(node->loops);
+    replicas_close(node->replicas, node_replicas_closed, node);
 }
 
 static inline void node_coordinator_closed(void *arg)
@@ -424,6 +430,7 @@ static inline void node_start(void *arg)
     struct controller_options options = {.loops = node->loops,
                                          .data_folder = node->folder,
                                          .retention_check_ms = 60000,
+                                         .partitions_max = 1000,
                                          .failed = node_failed,
                                          .arg = node};
 
