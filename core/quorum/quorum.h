@@ -94,8 +94,8 @@ struct quorum_options {
     void *arg; /* of the four */
 };
 
-/* Loads what is on disk and starts. Blocks; on the owner loop or before it
- * runs. A first start is finished by the loop.
+/* Loads what is on disk. Blocks; on the owner loop or before it runs. The rest
+ * of a start is done by the loop: on_lead or on_follow tell.
  * Errors: ERR_DISK, ERR_FULL; ERR_DAMAGED (entries, term or checkpoint cannot
  * be read, or the log ends below what was known to be on disk or is in the
  * machine: this node must not vote); ERR_INVALID (the folder is another node's,
@@ -104,7 +104,8 @@ MUST_USE enum err quorum_open(struct env *env,
                               const struct quorum_options *options,
                               struct quorum **out, struct why *why);
 
-/* Answers what is open with ERR_STOPPING or ERR_UNKNOWN_OUTCOME, lets the disk
+/* The last call, also after failed().
+ * Answers what is open with ERR_STOPPING or ERR_UNKNOWN_OUTCOME, lets the disk
  * come to rest and frees the quorum; then done. Callbacks of options do not run
  * any more; the machine's checkpoint must not be under way. */
 void quorum_close(struct quorum *quorum, void (*done)(void *arg), void *arg);

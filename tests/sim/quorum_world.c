@@ -636,7 +636,8 @@ int main(int argc, char **argv)
     uint64_t bad = 0;
 
     loud = first == last;
-    trace_level_set(loud ? TRACE_DEBUG : TRACE_ERROR);
+    /* Disks that fail on purpose are no news. */
+    trace_level_set(loud ? TRACE_DEBUG : (enum trace_level)-1);
     for (uint64_t seed = first; seed <= last; seed++) {
         bad += !run_apart(seed);
     }
