@@ -225,7 +225,7 @@ JAVA = Client("java", "kafka-clients", "maven", tuple(java("Driver")),
 ALL = (KCAT, KAFKA_PYTHON_2, KAFKA_PYTHON_3, CONFLUENT, AIOKAFKA, KAFKAJS,
        PLATFORMATIC, JAVA)
 
-TALLY = pathlib.Path(os.environ.get("IT_TALLY", BUILD / "tally"))
+TALLY = pathlib.Path(os.environ.get("IT_TALLY", BUILD / "work/tally"))
 
 
 def tally(client, produced=0, consumed=0):

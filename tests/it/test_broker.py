@@ -140,7 +140,8 @@ def test_topics_of_the_config_are_there_at_the_start(start_broker, tmp_path):
     config.write_text("""
         topics = {
             users = { partitions = 4 },
-            logs = { partitions = 2, ["retention.ms"] = "3600000" },
+            logs = { partitions = 2,
+                     config = { ["retention.ms"] = "30d" } },
         }
         """)
     broker = start_broker(CONFIG=str(config))
@@ -156,7 +157,7 @@ def test_a_folder_and_a_port_have_one_broker(start_broker):
     port = broker.bootstrap.rpartition(":")[2]
     for settings, word in (
             ((f"node.data_dir={broker.dir()}",
-              "listeners.1.bind=127.0.0.1:0"), broker.pid()),
+              "listeners.1.bind=127.0.0.1:9"), broker.pid()),
             ((f"node.data_dir={broker.dir()}-2",
               f"listeners.1.bind=127.0.0.1:{port}"), port)):
         done = subprocess.run(

@@ -169,6 +169,15 @@ def test_requests_that_come_in_odd_pieces_are_all_answered(raw):
         raw.receive("Metadata", 9, correlation)
 
 
+def test_bytes_after_the_last_field_are_ignored(raw):
+    """librdkafka 2.16 sends some when it asks for all topics."""
+    for name, version in ("Metadata", 13), ("Metadata", 1), ("ListOffsets", 5):
+        frame = raw.frame(name, version, **REQUESTS[name](version))
+        raw.socket.sendall(struct.pack(">i", len(frame) - 4 + 3) +
+                           frame[4:] + b"\1\0\0")
+        raw.receive(name, version)
+
+
 def test_half_a_request_and_the_end_disturb_nobody(bootstrap, raw):
     with Connection(bootstrap) as half:
         half.socket.sendall(half.frame("Metadata", 9, Topics=[])[:-3])
