@@ -107,7 +107,7 @@ MUST_USE enum err quorum_open(struct env *env,
 /* The last call, also after failed().
  * Answers what is open with ERR_STOPPING or ERR_UNKNOWN_OUTCOME, lets the disk
  * come to rest and frees the quorum; then done. Callbacks of options do not run
- * any more; the machine's checkpoint must not be under way. */
+ * any more; a checkpoint that is under way is waited for. */
 void quorum_close(struct quorum *quorum, void (*done)(void *arg), void *arg);
 
 /* Caller's memory, in use until done. */
