@@ -1,76 +1,223 @@
-/* log_read_test.c - how much of a segment one answer gets. */
+/* log_read_test.c - ranges and searches. */
 #include "unit/log/one_log.h"
 
-enum { BATCHES = 400, LARGE_BYTES = 6000 };
-
-static uint32_t read_bytes(struct one_log *one, int64_t offset,
-                           uint32_t max_bytes, bool whole_first)
+static void fill(struct one_log *one, uint64_t seed, int batches)
 {
-    struct log_range range;
-
-    assert_int_equal(
-        log_read(one->log, offset, max_bytes, whole_first, &range), ERR_NONE);
-    log_range_unpin(&range);
-    return range.bytes;
-}
-
-/* Appends batches of one record; gives the size of each. */
-static uint32_t fill(struct one_log *one, size_t value_bytes)
-{
-    for (int i = 0; i < BATCHES; i++) {
-        assert_int_equal(one_put(one, (struct one_batch){
-                                          .count = 1,
-                                          .value_bytes = value_bytes}),
-                         i);
+    one_init(one, seed);
+    one->config.segment_bytes = 5000;
+    one->config.index_interval_bytes = 300;
+    one_open(one, false);
+    for (int i = 0; i < batches; i++) {
+        (void)one_put(one, (struct one_batch){.count = 3,
+                                              .timestamp = 1000 + i * 100,
+                                              .value_bytes = 100});
     }
     one_show(one);
-    return read_bytes(one, 0, 1, true);
 }
 
-/* Every limit, for readers at the start, in the file of the index, in its
- * memory. */
-static void log_read_leaves_out_a_large_batch_that_is_cut_off(void **state)
+/* The batch that holds the offset comes first, and its bytes are whole. */
+static void log_reads_from_every_offset(void **state)
 {
-    static const int64_t offsets[] = {0, 1, 2, 77, 300, BATCHES - 8};
     struct one_log one;
-    uint32_t each;
 
-    (void)state;
-    one_init(&one, 1);
-    one_open(&one, false);
-    each = fill(&one, LARGE_BYTES);
-    assert_true(each > LARGE_BYTES);
-    for (size_t i = 0; i < ARRAY_COUNT(offsets); i++) {
-        for (uint32_t n = 2; n < 6; n++) {
-            uint32_t max = n * each;
+    fill(&one, 1, 60);
+    for (int64_t o = 0; o < 180; o++) {
+        struct log_range range;
+        struct batch_header h;
+        uint8_t *bytes;
 
-            assert_int_equal(read_bytes(&one, offsets[i], max, true), max);
-            assert_int_equal(read_bytes(&one, offsets[i], max - 1, true),
-                             max - each);
-            assert_int_equal(
-                read_bytes(&one, offsets[i], max + each / 2, true), max);
-        }
-        assert_int_equal(read_bytes(&one, offsets[i], each - 1, true), each);
-        assert_int_equal(read_bytes(&one, offsets[i], each - 1, false),
-                         each - 1);
+        assert_int_equal(log_read(one.log, o, 1, true, &range), ERR_NONE);
+        bytes = mem_alloc(range.bytes);
+        assert_int_equal(log_range_read(&range, bytes, NULL), ERR_NONE);
+        assert_int_equal(batch_parse(bytes, range.bytes, &h), ERR_NONE);
+        assert_int_equal(h.bytes, range.bytes);
+        assert_int_equal(h.base_offset, o - o % 3);
+        log_range_unpin(&range);
+        mem_free(bytes);
+        assert_int_equal(one_count(&one, o, 3000), 180 - h.base_offset);
     }
     one_close(&one);
     one_fini(&one);
 }
 
-static void log_read_may_cut_off_a_small_batch(void **state)
+static void log_read_obeys_its_limits(void **state)
 {
     struct one_log one;
-    uint32_t each;
+    struct log_range range;
 
-    (void)state;
-    one_init(&one, 2);
+    fill(&one, 2, 10);
+    assert_int_equal(log_read(one.log, 30, 1000, true, &range), ERR_NONE);
+    assert_int_equal(range.bytes, 0);
+    assert_int_equal(log_read(one.log, 31, 1000, true, &range),
+                     ERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(log_read(one.log, -1, 1000, true, &range),
+                     ERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(log_read(one.log, 0, 0, false, &range), ERR_NONE);
+    assert_int_equal(range.bytes, 0);
+    assert_int_equal(log_read(one.log, 0, 100, false, &range), ERR_NONE);
+    assert_int_equal(range.bytes, 100); /* a piece: the client copes */
+    log_range_unpin(&range);
+    assert_int_equal(log_read(one.log, 0, UINT32_MAX, false, &range),
+                     ERR_NONE);
+    assert_true(range.bytes <= 5000); /* a segment's end ends it */
+    log_range_unpin(&range);
+    one_close(&one);
+    one_fini(&one);
+}
+
+static void log_read_ends_at_the_visible_end(void **state)
+{
+    struct one_log one;
+
+    one_init(&one, 3);
+    one.config.segment_bytes = 5000;
     one_open(&one, false);
-    each = fill(&one, 100);
-    for (uint32_t max = 2 * each; max < 100 * each; max += 333) {
-        uint32_t bytes = read_bytes(&one, 5, max, true);
+    for (int i = 0; i < 20; i++) {
+        (void)one_put(&one,
+                      (struct one_batch){.count = 3, .value_bytes = 100});
+    }
+    for (int64_t visible = 0; visible <= 60; visible++) {
+        struct log_range range;
 
-        assert_true(bytes <= max && bytes > max - each);
+        log_set_visible_end(one.log, visible);
+        assert_int_equal(log_visible_end(one.log), visible);
+        assert_int_equal(one_count(&one, 0, 3000), visible - visible % 3);
+        assert_int_equal(log_read(one.log, visible + 1, 1, true, &range),
+                         ERR_OFFSET_OUT_OF_RANGE);
+    }
+    log_set_visible_end(one.log, 10); /* does not go back */
+    assert_int_equal(log_visible_end(one.log), 60);
+    one_close(&one);
+    one_fini(&one);
+}
+
+static void log_counts_what_is_readable(void **state)
+{
+    struct one_log one;
+    uint64_t all;
+
+    fill(&one, 4, 40);
+    all = log_bytes(one.log);
+    assert_int_equal(log_readable_bytes(one.log, 0, UINT64_MAX), all);
+    assert_int_equal(log_readable_bytes(one.log, 0, 100), 100);
+    assert_int_equal(log_readable_bytes(one.log, 120, 100), 0);
+    assert_int_equal(log_readable_bytes(one.log, 500, 100), 0);
+    assert_int_equal(log_readable_bytes(one.log, 117, UINT64_MAX), all / 40);
+    one_close(&one);
+    one_fini(&one);
+}
+
+static void log_finds_times(void **state)
+{
+    struct one_log one;
+    struct log_found found;
+
+    fill(&one, 5, 60); /* records at 1000, 1001, 1002, 1100, ... */
+    for (int64_t t = 900; t < 7000; t += 7) {
+        int64_t batch = t <= 1000 ? 0 : (t - 1000) / 100;
+        int64_t in = t <= 1000 ? 0 : (t - 1000) % 100;
+        int64_t expected = in > 2 ? (batch + 1) * 3 : batch * 3 + in;
+
+        assert_int_equal(log_find_time(one.log, t, &found, NULL), ERR_NONE);
+        if (expected >= 180) {
+            assert_int_equal(found.offset, -1);
+            continue;
+        }
+        assert_int_equal(found.offset, expected);
+        assert_int_equal(found.timestamp_ms,
+                         1000 + expected / 3 * 100 + expected % 3);
+        assert_int_equal(found.leader_epoch, 0);
+    }
+    assert_int_equal(log_find_max_timestamp(one.log, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, 179);
+    assert_int_equal(found.timestamp_ms, 6902);
+    one_close(&one);
+    one_fini(&one);
+}
+
+static void log_finds_only_what_is_visible_and_not_deleted(void **state)
+{
+    struct one_log one;
+    struct log_found found;
+
+    one_init(&one, 6);
+    one.config.segment_bytes = 5000;
+    one_open(&one, false);
+    assert_int_equal(log_find_time(one.log, 0, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, -1);
+    assert_int_equal(log_find_max_timestamp(one.log, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, -1);
+    for (int i = 0; i < 20; i++) {
+        (void)one_put(&one, (struct one_batch){.count = 3,
+                                               .timestamp = 5000 - i * 100,
+                                               .value_bytes = 100});
+    }
+    assert_int_equal(log_find_time(one.log, 0, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, -1);
+    log_set_visible_end(one.log, 30);
+    assert_int_equal(log_find_max_timestamp(one.log, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, 2);
+    assert_int_equal(log_raise_start(one.log, 4, NULL), ERR_NONE);
+    assert_int_equal(log_find_time(one.log, 0, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, 4);
+    assert_int_equal(log_find_time(one.log, 5002, &found, NULL), ERR_NONE);
+    assert_int_equal(found.offset, -1);
+    one_close(&one);
+    one_fini(&one);
+}
+
+/* After a restart indexes come from files; handles come and go. */
+static void log_reads_alike_after_a_restart_and_when_files_were_closed(void **state)
+{
+    struct one_log one;
+
+    fill(&one, 7, 60);
+    one_close(&one);
+    one_open(&one, true);
+    one_show(&one);
+    for (int i = 0; i < 4; i++) {
+        struct log_found found;
+
+        assert_int_equal(one_count(&one, 0, 1500), 180);
+        assert_int_equal(one_count(&one, 77, 1500), 105);
+        assert_int_equal(log_find_time(one.log, 3000, &found, NULL),
+                         ERR_NONE);
+        assert_int_equal(found.offset, 60);
+        (void)log_retain(one.log, 0);
+        if (i % 2 == 1) {
+            (void)log_retain(one.log, 0); /* twice untouched: closed */
+        }
+        simclock_run_for_ms(&one.clock, 100);
+    }
+    one_close(&one);
+    one_fini(&one);
+}
+
+/* More than the ring of index entries holds, and far more than a block. */
+static void log_reads_by_a_long_index(void **state)
+{
+    struct one_log one;
+
+    one_init(&one, 8);
+    one.config.index_interval_bytes = 1;
+    one.config.flush_commit = false;
+    one_open(&one, false);
+    for (int i = 0; i < 3000; i++) {
+        assert_int_equal(one_append(&one, (struct one_batch){
+                                              .count = 1, .timestamp = i})
+                             ->err,
+                         ERR_NONE);
+    }
+    one_show(&one);
+    for (int64_t o = 0; o < 3000; o += 13) {
+        struct log_range range;
+        struct log_found found;
+
+        assert_int_equal(log_read(one.log, o, 1, true, &range), ERR_NONE);
+        assert_int_equal(range.position, (uint64_t)o * range.bytes);
+        log_range_unpin(&range);
+        assert_int_equal(log_find_time(one.log, o, &found, NULL), ERR_NONE);
+        assert_int_equal(found.offset, o);
     }
     one_close(&one);
     one_fini(&one);
@@ -78,9 +225,16 @@ static void log_read_may_cut_off_a_small_batch(void **state)
 
 int main(void)
 {
-    static const struct CMUnitTest tests[] = {
-        cmocka_unit_test(log_read_leaves_out_a_large_batch_that_is_cut_off),
-        cmocka_unit_test(log_read_may_cut_off_a_small_batch),
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(log_reads_from_every_offset),
+        cmocka_unit_test(log_read_obeys_its_limits),
+        cmocka_unit_test(log_read_ends_at_the_visible_end),
+        cmocka_unit_test(log_counts_what_is_readable),
+        cmocka_unit_test(log_finds_times),
+        cmocka_unit_test(log_finds_only_what_is_visible_and_not_deleted),
+        cmocka_unit_test(
+            log_reads_alike_after_a_restart_and_when_files_were_closed),
+        cmocka_unit_test(log_reads_by_a_long_index),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
