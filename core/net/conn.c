@@ -30,6 +30,7 @@ enum {
 };
 
 static void conn_parse(struct conn *conn);
+static void conn_poll(uv_poll_t *poll, int status, int events);
 
 static int64_t conn_now(const struct conn *conn)
 {
@@ -354,12 +355,55 @@ static bool conn_read_once(struct conn *conn)
     return (uint32_t)got == room;
 }
 
+/* A connection is read from while no whole frame waits in it, it is not starved
+ * and its client takes its answers (rule 4). */
+static bool conn_wants_input(const struct conn *conn)
+{
+    return !conn_is_full(conn) && !conn->input_ended &&
+           !conn->net_loop->draining && list_is_empty(&conn->starved_node) &&
+           !conn_has_whole_frame(conn);
+}
+
 static void conn_read(struct conn *conn)
 {
     for (int i = 0; i < READS_A_TURN; i++) {
-        if (!conn_read_once(conn) || conn->closing ||
-            (conn->events & UV_READABLE) == 0) {
+        if (!conn_read_once(conn) || conn->closing || !conn_wants_input(conn)) {
             return;
+        }
+    }
+}
+
+/* What the poll has to wait for. A hang-up is noticed always. */
+static int conn_wanted_events(const struct conn *conn)
+{
+    int events = conn->input_ended || conn->hung_up ? 0 : UV_DISCONNECT;
+
+    if (conn_wants_input(conn)) {
+        events |= UV_READABLE;
+    }
+    if (conn_out_is_due(conn) && list_is_empty(&conn->dirty_node)) {
+        events |= UV_WRITABLE;
+    }
+    return events;
+}
+
+static void conn_set_events(struct conn *conn, int events)
+{
+    if (events != conn->events) {
+        conn->events = events;
+        must(uv_poll_start(&conn->poll, events, conn_poll) == 0);
+    }
+}
+
+/* That there is nothing to read for a while is most often over before the loop
+ * sleeps: the poll learns of it when it fires in vain. */
+void conn_update_events(struct conn *conn)
+{
+    if (!conn->closing) {
+        int events = conn_wanted_events(conn);
+
+        if (events != (conn->events & ~UV_READABLE)) {
+            conn_set_events(conn, events);
         }
     }
 }
@@ -389,35 +433,14 @@ static void conn_poll(uv_poll_t *poll, int status, int events)
     if ((events & UV_WRITABLE) != 0) {
         net_loop_mark_dirty(conn->net_loop, conn);
     }
-    if ((events & UV_READABLE) != 0) {
+    if ((events & UV_READABLE) != 0 && conn_wants_input(conn)) {
         conn_read(conn);
+    } else if ((events & UV_READABLE) != 0) {
+        conn_set_events(conn, conn_wanted_events(conn));
     } else if ((events & UV_DISCONNECT) != 0) {
         conn_hung_up(conn);
     } else if ((events & UV_WRITABLE) == 0) {
         conn_close(conn);
-    }
-}
-
-/* A connection is read from while no whole frame waits in it, it is not starved
- * and its client takes its answers (rule 4). A hang-up is noticed always. */
-void conn_update_events(struct conn *conn)
-{
-    int events = conn->input_ended || conn->hung_up ? 0 : UV_DISCONNECT;
-
-    if (conn->closing) {
-        return;
-    }
-    if (!conn_is_full(conn) && !conn->input_ended &&
-        !conn->net_loop->draining && list_is_empty(&conn->starved_node) &&
-        !conn_has_whole_frame(conn)) {
-        events |= UV_READABLE;
-    }
-    if (conn_out_is_due(conn) && list_is_empty(&conn->dirty_node)) {
-        events |= UV_WRITABLE;
-    }
-    if (events != conn->events) {
-        conn->events = events;
-        must(uv_poll_start(&conn->poll, events, conn_poll) == 0);
     }
 }
 

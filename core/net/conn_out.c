@@ -13,7 +13,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
-enum { IOV_COUNT = 64, SENDFILE_BYTES_MAX = 1 << 20 };
+enum { IOV_COUNT = 256, SENDFILE_BYTES_MAX = 1 << 20 };
 
 void conn_out_free(struct request *request)
 {
