@@ -25,7 +25,7 @@
 
 enum {
     STOP_GRACE_MS = 2000, /* for requests that run when a stop begins */
-    REQUESTS_RUNNING_MAX = 64,
+    REQUESTS_RUNNING_MAX = 256,
     OUTPUT_BYTES_MAX = 4 << 20,
     PRODUCER_ID_BLOCK = 1000,
 };
