@@ -6,8 +6,14 @@
 #include "base/trace.h"
 #include "coord/coordinator_private.h"
 
-/* Of an offset in a command, beside its metadata; of a topic; of a commit. */
-enum { PARTITION_BYTES = 18, TOPIC_BYTES = 20, COMMIT_BYTES = 32 };
+/* Of an offset in a command, beside its metadata; of a topic; of a commit; of
+ * an offset in an answer, in memory. */
+enum {
+    PARTITION_BYTES = 18,
+    TOPIC_BYTES = 20,
+    COMMIT_BYTES = 32,
+    ANSWER_BYTES = 128,
+};
 
 static struct committed_commit *committed_commit_of(struct list *node)
 {
@@ -331,24 +337,31 @@ void committed_commit(struct committed_commit *commit)
     coordinator_ask_start(&commit->ask, committed_commit_run);
 }
 
-/* False: there is nothing, or nothing any more. */
-static bool committed_read(const struct offset *offset, int64_t now_ms,
-                           struct arena *arena, struct committed_partition *out)
+/* False: there is nothing, or nothing any more; or no room in the answer, which
+ * then is the error. */
+static bool committed_read(struct committed_fetch *fetch,
+                           const struct offset *offset,
+                           struct committed_partition *out)
 {
-    bool there = offset != NULL &&
-                 (offset->expire_at_ms == -1 || now_ms < offset->expire_at_ms);
+    bool there = offset != NULL && (offset->expire_at_ms == -1 ||
+                                    fetch->now_ms < offset->expire_at_ms);
 
     out->err = ERR_NONE;
+    if (there) {
+        fetch->bytes += ANSWER_BYTES + offset->metadata_bytes;
+        there = fetch->bytes <= COMMITTED_FETCH_BYTES;
+        out->err = there ? ERR_NONE : ERR_UNKNOWN_SERVER_ERROR;
+    }
     out->offset = there ? offset->offset : -1;
     out->leader_epoch = there ? offset->leader_epoch : -1;
-    out->metadata =
-        there ? arena_str(arena, offset_metadata(offset)) : STR_LIT("");
+    out->metadata = there ? arena_str(fetch->ask.arena, offset_metadata(offset))
+                          : STR_LIT("");
     return there;
 }
 
 /* The topics that were asked for. */
-static void committed_fetch_named(const struct committed_fetch *fetch,
-                                  struct committed_group *group, int64_t now_ms)
+static void committed_fetch_named(struct committed_fetch *fetch,
+                                  struct committed_group *group)
 {
     const struct state *state = committed_state(fetch->ask.coordinator);
 
@@ -358,25 +371,26 @@ static void committed_fetch_named(const struct committed_fetch *fetch,
 
         for (int32_t j = 0; j < named->partitions_count; j++) {
             struct committed_partition *out = &named->partitions[j];
-
             const struct offset *offset =
                 topic == NULL ? NULL
                               : offsets_find(&state->offsets, group->group_id,
                                              topic->id, out->index);
 
-            if (!committed_read(offset, now_ms, fetch->ask.arena, out) &&
-                topic == NULL && named->by_id) {
+            if (!committed_read(fetch, offset, out) && topic == NULL &&
+                named->by_id) {
                 out->err = ERR_UNKNOWN_TOPIC_ID;
             }
         }
     }
 }
 
-static void committed_fetch_topic(const struct offsets_topic *from,
-                                  const struct topic *topic, int64_t now_ms,
-                                  struct arena *arena,
-                                  struct committed_topic *out)
+static enum err committed_fetch_topic(struct committed_fetch *fetch,
+                                      const struct offsets_topic *from,
+                                      const struct topic *topic,
+                                      struct committed_topic *out)
 {
+    struct arena *arena = fetch->ask.arena;
+
     *out = (struct committed_topic){
         .by_id = true,
         .name = arena_str(arena, topic->name),
@@ -387,19 +401,24 @@ static void committed_fetch_topic(const struct offsets_topic *from,
         struct committed_partition *p = &out->partitions[out->partitions_count];
 
         p->index = from->items[i].partition;
-        if (committed_read(&from->items[i], now_ms, arena, p)) {
+        if (committed_read(fetch, &from->items[i], p)) {
             out->partitions_count++;
+        } else if (p->err != ERR_NONE) {
+            return p->err;
         }
     }
+    return ERR_NONE;
 }
 
-/* Everything that the group has committed. */
-static void committed_fetch_all(const struct committed_fetch *fetch,
-                                struct committed_group *group, int64_t now_ms)
+/* Everything that the group has committed; or nothing and an error, as a part
+ * would be taken for all. */
+static void committed_fetch_all(struct committed_fetch *fetch,
+                                struct committed_group *group)
 {
     const struct state *state = committed_state(fetch->ask.coordinator);
     const struct offsets_group *all =
         offsets_find_group(&state->offsets, group->group_id);
+    struct committed_topic *out;
 
     group->topics_count = 0;
     if (all == NULL) {
@@ -407,15 +426,19 @@ static void committed_fetch_all(const struct committed_fetch *fetch,
     }
     group->topics = arena_array(fetch->ask.arena, (size_t)all->count,
                                 sizeof(*group->topics));
-    for (int32_t i = 0; i < all->count; i++) {
+    for (int32_t i = 0; i < all->count && group->err == ERR_NONE; i++) {
         const struct topic *topic =
             topics_find_id(&state->topics, all->topics[i].topic_id);
 
-        if (topic != NULL) {
-            committed_fetch_topic(&all->topics[i], topic, now_ms,
-                                  fetch->ask.arena,
-                                  &group->topics[group->topics_count++]);
+        if (topic == NULL) {
+            continue;
         }
+        out = &group->topics[group->topics_count];
+        group->err = committed_fetch_topic(fetch, &all->topics[i], topic, out);
+        group->topics_count += out->partitions_count > 0 ? 1 : 0;
+    }
+    if (group->err != ERR_NONE) {
+        group->topics_count = 0;
     }
 }
 
@@ -423,8 +446,9 @@ static void committed_fetch_run(struct coordinator_ask *ask)
 {
     struct committed_fetch *fetch =
         container_of(ask, struct committed_fetch, ask);
-    int64_t now_ms = env_wall_ms(ask->coordinator->env);
 
+    fetch->now_ms = env_wall_ms(ask->coordinator->env);
+    fetch->bytes = 0;
     for (int32_t i = 0; i < fetch->groups_count; i++) {
         struct committed_group *group = &fetch->groups[i];
 
@@ -432,9 +456,9 @@ static void committed_fetch_run(struct coordinator_ask *ask)
         if (group->err != ERR_NONE) {
             group->topics_count = group->all ? 0 : group->topics_count;
         } else if (group->all) {
-            committed_fetch_all(fetch, group, now_ms);
+            committed_fetch_all(fetch, group);
         } else {
-            committed_fetch_named(fetch, group, now_ms);
+            committed_fetch_named(fetch, group);
         }
     }
     coordinator_ask_answer(ask, ERR_NONE);

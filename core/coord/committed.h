@@ -12,7 +12,10 @@
 
 #include "coord/coordinator.h"
 
-enum { COMMITTED_BATCH_BYTES = 256 << 10 };
+enum {
+    COMMITTED_BATCH_BYTES = 256 << 10,
+    COMMITTED_FETCH_BYTES = 64 << 20, /* of an answer, about */
+};
 
 struct committed_partition {
     int32_t index;
@@ -66,11 +69,16 @@ struct committed_fetch {
     struct coordinator_ask ask; /* its group_id is not looked at */
     struct committed_group *groups;
     int32_t groups_count;
+
+    int64_t now_ms; /* private from here on */
+    uint64_t bytes;
 };
 
 /* Any loop. Offset and leader epoch are -1 where nothing is committed; metadata
- * is never null. A partition's error: ERR_UNKNOWN_TOPIC_ID.
- * Errors, of a group: ERR_NOT_COORDINATOR, ERR_COORDINATOR_NOT_AVAILABLE. */
+ * is never null. A partition's errors: ERR_UNKNOWN_TOPIC_ID,
+ * ERR_UNKNOWN_SERVER_ERROR (the answer would be larger than an answer may be).
+ * Errors, of a group: ERR_NOT_COORDINATOR, ERR_COORDINATOR_NOT_AVAILABLE,
+ *     ERR_UNKNOWN_SERVER_ERROR (all topics, the same). */
 void committed_fetch(struct committed_fetch *fetch);
 
 /* Part of struct coordinator; belongs to the control loop. */

@@ -137,18 +137,24 @@ static struct str coordinator_new_member_id(struct coordinator *coordinator,
                         b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-/* Whether there is room for what a request brings: all groups together have a
- * bound. */
-static bool coordinator_has_room(const struct coordinator *coordinator,
-                                 const struct group_protocol *items,
-                                 int32_t count)
+/* Whether there is room for what a request brings to a group, which may be
+ * NULL: each has a bound, and all together. */
+static enum err coordinator_check_room(const struct coordinator *coordinator,
+                                       const struct hosted *hosted,
+                                       const struct group_protocol *items,
+                                       int32_t count)
 {
-    uint64_t bytes = coordinator->bytes;
+    uint64_t bytes = 0;
 
     for (int32_t i = 0; i < count; i++) {
         bytes += items[i].name.len + items[i].metadata.len;
     }
-    return bytes <= COORDINATOR_BYTES_MAX;
+    if (bytes + (hosted == NULL ? 0 : hosted->bytes) > HOSTED_BYTES_MAX) {
+        return ERR_GROUP_MAX_SIZE_REACHED;
+    }
+    return bytes + coordinator->bytes > COORDINATOR_BYTES_MAX
+               ? ERR_COORDINATOR_NOT_AVAILABLE
+               : ERR_NONE;
 }
 
 /* Where a join goes; NULL: *err says why it goes nowhere. */
@@ -175,13 +181,13 @@ static struct hosted *coordinator_open_door(const struct coordinator_join *join,
         *err = ERR_UNKNOWN_MEMBER_ID;
         return NULL;
     }
-    *err = ERR_COORDINATOR_NOT_AVAILABLE;
-    if (!coordinator_has_room(coordinator, in->protocols,
-                              in->protocols_count)) {
-        return NULL;
+    *err = coordinator_check_room(coordinator, hosted, in->protocols,
+                                  in->protocols_count);
+    if (*err != ERR_NONE || hosted != NULL) {
+        return *err == ERR_NONE ? hosted : NULL;
     }
-    return hosted != NULL ? hosted
-                          : coordinator_make(coordinator, join->ask.group_id);
+    *err = ERR_COORDINATOR_NOT_AVAILABLE;
+    return coordinator_make(coordinator, join->ask.group_id);
 }
 
 static void coordinator_join_run(struct coordinator_ask *ask)
@@ -243,9 +249,9 @@ static void coordinator_sync_run(struct coordinator_ask *ask)
     sync->protocol = STR_NULL;
     sync->assignment = STR_LIT("");
     if (hosted != NULL &&
-        !coordinator_has_room(coordinator, sync->in.assignments,
-                              sync->in.assignments_count)) {
-        err = ERR_COORDINATOR_NOT_AVAILABLE;
+        coordinator_check_room(coordinator, hosted, sync->in.assignments,
+                               sync->in.assignments_count) != ERR_NONE) {
+        err = ERR_UNKNOWN_SERVER_ERROR; /* nor could it be stored */
     }
     if (err != ERR_NONE) {
         coordinator_ask_answer(ask, err);

@@ -9,7 +9,8 @@
 #include "coord/expiry.h"
 
 enum {
-    /* What all groups together may hold in members' texts. */
+    /* What a group may hold in members' texts, and all groups together. */
+    HOSTED_BYTES_MAX = 16 << 20,
     COORDINATOR_BYTES_MAX = 256 << 20,
 };
 

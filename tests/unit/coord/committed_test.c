@@ -308,6 +308,58 @@ static void an_offset_whose_time_is_over_is_not_read(void **state)
     mem_free(node);
 }
 
+enum { REPEATS = 2300 };
+
+static void repeat_script(struct node *node)
+{
+    static char metadata[30000];
+    static struct committed_group groups[REPEATS];
+    struct node_ask *ask;
+
+    memset(metadata, 'x', sizeof(metadata));
+    switch (node->step) {
+    case 1:
+        ask = node_commit_new(node, "g", "a", -1, 1);
+        ask->partitions[0].metadata = str_sub(metadata, sizeof(metadata));
+        committed_commit(&ask->commit);
+        break;
+    case 2:
+        ask = node_fetch_new(node, "g", "a");
+        ask->topic.partitions_count = 0;
+        for (int i = 0; i < REPEATS; i++) {
+            groups[i] =
+                (struct committed_group){.group_id = STR_LIT("g"), .all = true};
+            ask->fetch.groups = groups;
+            ask->fetch.groups_count = REPEATS;
+        }
+        committed_fetch(&ask->fetch);
+        break;
+    case 3:
+        node_say(node, "first %s, last %s, %d topics\n",
+                 err_name(groups[0].err), err_name(groups[REPEATS - 1].err),
+                 (int)groups[REPEATS - 1].topics_count);
+        node_end(node);
+        break;
+    default:
+        break;
+    }
+}
+
+/* A small request that asks for the same again and again. */
+static void an_answer_has_a_bound(void **state)
+{
+    struct node *node = MEM_NEW(struct node);
+
+    node_init(node);
+    node->options.offset_metadata_bytes = 30000;
+    assert_string_equal(node_run(node, repeat_script),
+                        "a commits: NONE NONE\n"
+                        "a fetches: NONE topic\n"
+                        "first NONE, last UNKNOWN_SERVER_ERROR, 0 topics\n");
+    node_fini(node);
+    mem_free(node);
+}
+
 static struct mail look_mail;
 static struct node *look_node;
 static int64_t look_offsets; /* stored, when somebody looked */
@@ -444,6 +496,7 @@ int main(void)
         cmocka_unit_test(an_offset_whose_time_is_over_is_not_read),
         cmocka_unit_test(
             what_has_expired_is_removed_by_a_clock_that_is_believed),
+        cmocka_unit_test(an_answer_has_a_bound),
         cmocka_unit_test(groups_that_only_commit_are_counted_too),
     };
 

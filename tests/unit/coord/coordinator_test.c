@@ -307,7 +307,7 @@ static void at_the_limit_an_empty_group_makes_room_for_a_new_one(void **state)
 
 static void large_script(struct node *node)
 {
-    static char large[600000];
+    static char large[1200000];
 
     memset(large, 'x', sizeof(large));
     switch (node->step) {
