@@ -10,6 +10,10 @@
 #include "base/must.h"
 #include "base/trace.h"
 
+/* A group of thousands of members is one command. The quorum takes as much of
+ * it as a frame between nodes can carry. */
+enum { COMMAND_BYTES = 1 << 20 };
+
 static void controller_fail(struct controller *controller,
                             const struct why *why)
 {
@@ -248,6 +252,7 @@ static enum err controller_open_quorum(struct controller *controller,
                                      .voters = &voter,
                                      .voter_count = 1,
                                      .clean = controller->options.clean,
+                                     .limits = {.command_bytes = COMMAND_BYTES},
                                      .machine = &controller->machine,
                                      .on_lead = controller_lead,
                                      .failed = controller_failed,
