@@ -43,11 +43,18 @@ static void arena_grow(struct arena *arena, size_t bytes)
     arena->end = block->data + block->bytes;
 }
 
+void arena_lend(struct arena *arena, void *ptr, size_t bytes)
+{
+    must(arena->at == NULL);
+    arena->at = ptr;
+    arena->end = arena->at + bytes;
+}
+
 void *arena_raw(struct arena *arena, size_t bytes)
 {
     void *piece;
 
-    if (arena->blocks == NULL || bytes > (size_t)(arena->end - arena->at)) {
+    if (arena->at == NULL || bytes > (size_t)(arena->end - arena->at)) {
         arena_grow(arena, bytes);
     }
     piece = arena->at;
@@ -61,7 +68,7 @@ void *arena_alloc(struct arena *arena, size_t bytes)
     size_t gap = (size_t)(-(uintptr_t)arena->at) % ARENA_ALIGN;
     void *piece;
 
-    if (arena->blocks == NULL || gap > (size_t)(arena->end - arena->at) ||
+    if (arena->at == NULL || gap > (size_t)(arena->end - arena->at) ||
         bytes > (size_t)(arena->end - arena->at) - gap) {
         arena_grow(arena, bytes);
         gap = 0;

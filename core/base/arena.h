@@ -27,6 +27,9 @@ struct arena {
     size_t used_bytes;
 };
 
+/* The caller's memory, used before any block is taken; not freed or charged.
+ * arena: empty; a reset forgets it. */
+void arena_lend(struct arena *arena, void *ptr, size_t bytes);
 /* Zeroed, aligned for anything. bytes: 0 gives a valid pointer. */
 void *arena_alloc(struct arena *arena, size_t bytes);
 /* count elements of bytes each; aborts on overflow of the product. */

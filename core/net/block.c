@@ -4,6 +4,11 @@
 #include "base/mem.h"
 #include "base/must.h"
 
+/* Memory of a cell while it is in the pool. */
+struct block_cell {
+    struct block_cell *next;
+};
+
 /* The size class of a capacity; BLOCK_CLASSES when it is not pooled. */
 static unsigned block_class(uint32_t capacity)
 {
@@ -28,6 +33,13 @@ static void block_pool_trim(struct block_pool *pool)
         }
     }
     pool->free_bytes = 0;
+    while (pool->cells != NULL) {
+        struct block_cell *cell = pool->cells;
+
+        pool->cells = cell->next;
+        mem_free(cell);
+    }
+    pool->cell_count = 0;
 }
 
 /* A pool that was used since the last look is looked at once more: an idle
@@ -41,7 +53,18 @@ static void block_pool_trim_due(struct env_timer *timer)
         env_timer_set(pool->env, &pool->trim, BLOCK_POOL_IDLE_MS);
         return;
     }
+    pool->is_timed = false;
     block_pool_trim(pool);
+}
+
+/* Something was put into the pool. */
+static void block_pool_touch(struct block_pool *pool)
+{
+    pool->touched = true;
+    if (!pool->is_timed) {
+        pool->is_timed = true;
+        env_timer_set(pool->env, &pool->trim, BLOCK_POOL_IDLE_MS);
+    }
 }
 
 void block_pool_init(struct block_pool *pool, struct env *env,
@@ -108,10 +131,7 @@ static void block_give_back(struct block *block)
     block->next = pool->free[class];
     pool->free[class] = block;
     pool->free_bytes += block->capacity;
-    if (pool->free_bytes == block->capacity && !pool->touched) {
-        env_timer_set(pool->env, &pool->trim, BLOCK_POOL_IDLE_MS);
-    }
-    pool->touched = true;
+    block_pool_touch(pool);
 }
 
 void block_unref(struct block *block)
@@ -128,4 +148,30 @@ void block_unref(struct block *block)
     pool = block->pool;
     block_give_back(block);
     pool->given(pool->given_arg);
+}
+
+void *block_cell_take(struct block_pool *pool)
+{
+    struct block_cell *cell = pool->cells;
+
+    if (cell == NULL) {
+        return mem_alloc(BLOCK_CELL_BYTES);
+    }
+    pool->cells = cell->next;
+    pool->cell_count--;
+    return cell;
+}
+
+void block_cell_give(struct block_pool *pool, void *memory)
+{
+    struct block_cell *cell = memory;
+
+    if (pool->cell_count == BLOCK_CELLS_MAX) {
+        mem_free(cell);
+        return;
+    }
+    cell->next = pool->cells;
+    pool->cells = cell;
+    pool->cell_count++;
+    block_pool_touch(pool);
 }

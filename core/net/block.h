@@ -16,6 +16,8 @@ enum {
     BLOCK_CLASSES = 7,               /* pooled: 64 KiB to 4 MiB */
     BLOCK_POOL_BYTES_MAX = 16 << 20, /* kept by one loop, while it is busy */
     BLOCK_POOL_IDLE_MS = 1000,       /* then given back to the system */
+    BLOCK_CELL_BYTES = 3072,
+    BLOCK_CELLS_MAX = 512, /* kept by one loop, while it is busy */
 };
 
 struct block {
@@ -27,12 +29,17 @@ struct block {
     uint8_t bytes[];
 };
 
+struct block_cell;
+
 struct block_pool {
     struct env *env; /* private from here on */
     struct budget *budget;
     struct block *free[BLOCK_CLASSES];
     uint64_t free_bytes;
+    struct block_cell *cells;
+    uint32_t cell_count;
     bool touched; /* since the timer was set */
+    bool is_timed;
     struct env_timer trim;
     void (*given)(void *arg);
     void *given_arg;
@@ -49,5 +56,10 @@ struct block *block_new(struct block_pool *pool, uint32_t capacity);
 void block_ref(struct block *block);
 /* block: NULL is accepted. */
 void block_unref(struct block *block);
+
+/* Memory of BLOCK_CELL_BYTES for something small and short-lived; what of it is
+ * charged is the caller's affair. */
+void *block_cell_take(struct block_pool *pool);
+void block_cell_give(struct block_pool *pool, void *cell);
 
 #endif

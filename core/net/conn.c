@@ -10,7 +10,9 @@
  *
  * Memory of a frame: small ones are copied into their request, so that a
  * request that waits (a long poll) holds no block. Large ones stay in the block
- * they were read into. */
+ * they were read into. A request with a very small frame, or whose frame stays
+ * in its block, is a cell of the pool, and the rest of the cell is what it
+ * allocates first: most requests take no other memory. */
 #include "net/net_private.h"
 
 #include "base/bytes.h"
@@ -24,6 +26,7 @@
 
 enum {
     FRAME_COPY_BYTES = 8 * 1024, /* frames up to this are copied */
+    FRAME_CELL_BYTES = 1024,     /* those up to this into a cell */
     FRAME_GROWTH = 16,           /* a frame's memory: so many times its bytes */
     READS_A_TURN = 8,            /* then others have their turn */
     UNSENT_MAX = 1024,           /* answers, however small */
@@ -165,9 +168,12 @@ static struct request *conn_new_request(struct conn *conn, uint8_t *frame,
                                         uint32_t bytes, bool overlaps)
 {
     bool copied = bytes <= FRAME_COPY_BYTES;
-    uint32_t own_bytes =
+    bool is_cell = !copied || bytes <= FRAME_CELL_BYTES;
+    uint32_t used_bytes =
         (uint32_t)sizeof(struct request) + (copied ? bytes : 0);
-    struct request *request = mem_alloc(own_bytes);
+    uint32_t own_bytes = is_cell ? (uint32_t)BLOCK_CELL_BYTES : used_bytes;
+    struct request *request = is_cell ? block_cell_take(&conn->net_loop->pool)
+                                      : mem_alloc(own_bytes);
     struct budget *budget = conn_options(conn)->budget;
 
     budget_charge(budget, own_bytes);
@@ -176,7 +182,10 @@ static struct request *conn_new_request(struct conn *conn, uint8_t *frame,
                                 .bytes = bytes,
                                 .arena = {.budget = budget},
                                 .charged_bytes = own_bytes,
+                                .is_cell = is_cell,
                                 .overlaps = overlaps};
+    arena_lend(&request->arena, (uint8_t *)request + used_bytes,
+               own_bytes - used_bytes);
     if (copied) {
         request->frame = (uint8_t *)(request + 1);
         memcpy(request->frame, frame, bytes);

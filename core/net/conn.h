@@ -56,6 +56,7 @@ struct request {
     uint32_t parts_sent;
     uint32_t part_sent_bytes;
     uint32_t charged_bytes; /* of the budget, for this struct and the copy */
+    bool is_cell;           /* of the pool; else memory of its own */
     bool answered;
     bool overlaps;
 };

@@ -22,7 +22,11 @@ void conn_out_free(struct request *request)
     arena_reset(&request->arena);
     block_unref(request->block);
     budget_give(net_loop->net->options.budget, request->charged_bytes);
-    mem_free(request);
+    if (request->is_cell) {
+        block_cell_give(&net_loop->pool, request);
+    } else {
+        mem_free(request);
+    }
     net_loop_given(net_loop);
 }
 

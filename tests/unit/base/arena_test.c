@@ -79,6 +79,31 @@ struct hook {
     char *log;
 };
 
+static void lent_memory_is_used_first_and_forgotten_by_a_reset(void **state)
+{
+    static _Alignas(max_align_t) uint8_t lent[64];
+    struct budget budget;
+    struct arena arena = {.budget = &budget};
+    uint8_t *piece;
+
+    (void)state;
+    budget_init(&budget, 1 << 20);
+    memset(lent, 0xff, sizeof(lent));
+    arena_lend(&arena, lent, sizeof(lent));
+    piece = arena_alloc(&arena, 40);
+    assert_ptr_equal(piece, lent);
+    assert_int_equal(piece[0] | piece[39], 0);
+    assert_int_equal(atomic_load(&budget.used_bytes), 0);
+    piece = arena_alloc(&arena, 40);
+    assert_false(piece >= lent && piece < lent + sizeof(lent));
+    assert_true(atomic_load(&budget.used_bytes) > 0);
+    arena_reset(&arena);
+    assert_int_equal(atomic_load(&budget.used_bytes), 0);
+    piece = arena_raw(&arena, 1);
+    assert_false(piece >= lent && piece < lent + sizeof(lent));
+    arena_reset(&arena);
+}
+
 static void hook_run(struct arena_cleanup *cleanup)
 {
     struct hook *hook = container_of(cleanup, struct hook, cleanup);
@@ -124,6 +149,7 @@ int main(void)
         cmocka_unit_test(pieces_are_zeroed_aligned_and_apart),
         cmocka_unit_test(a_piece_larger_than_any_block_fits),
         cmocka_unit_test(what_an_arena_holds_is_charged_to_its_budget),
+        cmocka_unit_test(lent_memory_is_used_first_and_forgotten_by_a_reset),
         cmocka_unit_test(text_is_copied_with_a_nul_and_null_stays_null),
         cmocka_unit_test(hooks_run_at_reset_newest_first_and_once),
         cmocka_unit_test(an_array_whose_size_overflows_is_a_bug),

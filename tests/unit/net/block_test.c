@@ -4,6 +4,7 @@
 #include "lib/fixture.h"
 #include "lib/simdisk.h"
 #include "lib/simenv.h"
+#include <string.h>
 
 enum { KIB = 1024 };
 
@@ -110,6 +111,45 @@ static void a_pool_that_rests_is_emptied(void **state)
     pool_close(&p);
 }
 
+static void a_cell_is_warm_until_the_pool_rests(void **state)
+{
+    struct pool p;
+    void *first, *second;
+
+    pool_open(&p, 1 << 20);
+    first = block_cell_take(&p.pool);
+    second = block_cell_take(&p.pool);
+    memset(first, 1, BLOCK_CELL_BYTES);
+    memset(second, 2, BLOCK_CELL_BYTES);
+    block_cell_give(&p.pool, first);
+    block_cell_give(&p.pool, second);
+    assert_ptr_equal(block_cell_take(&p.pool), second);
+    assert_ptr_equal(block_cell_take(&p.pool), first);
+    block_cell_give(&p.pool, first);
+    block_cell_give(&p.pool, second);
+    simclock_run_for_ms(&p.clock, 3 * BLOCK_POOL_IDLE_MS);
+    assert_int_equal(p.pool.cell_count, 0);
+    assert_null(p.pool.cells);
+    assert_true(simenv_is_idle(p.sim));
+    pool_close(&p);
+}
+
+static void a_pool_keeps_no_more_cells_than_its_limit(void **state)
+{
+    static void *cells[BLOCK_CELLS_MAX + 10];
+    struct pool p;
+
+    pool_open(&p, 1 << 20);
+    for (size_t i = 0; i < ARRAY_COUNT(cells); i++) {
+        cells[i] = block_cell_take(&p.pool);
+    }
+    for (size_t i = 0; i < ARRAY_COUNT(cells); i++) {
+        block_cell_give(&p.pool, cells[i]);
+    }
+    assert_int_equal(p.pool.cell_count, BLOCK_CELLS_MAX);
+    pool_close(&p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -117,6 +157,8 @@ int main(void)
         cmocka_unit_test(the_last_reference_gives_a_block_back),
         cmocka_unit_test(a_budget_that_is_used_up_refuses),
         cmocka_unit_test(a_pool_that_rests_is_emptied),
+        cmocka_unit_test(a_cell_is_warm_until_the_pool_rests),
+        cmocka_unit_test(a_pool_keeps_no_more_cells_than_its_limit),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
