@@ -100,11 +100,22 @@ static long number_of(const char *name, long otherwise)
     return text == NULL ? otherwise : strtol(text, NULL, 10);
 }
 
-__attribute__((constructor)) static void fault_start(void)
+/* Whether this process runs the program that the shim is for. */
+static bool is_for_us(void)
 {
     const char *program = getenv("FAULT_PROGRAM");
-    if (strcmp(program_invocation_short_name,
-               program == NULL ? "tidemark" : program) != 0) {
+    char exe[PATH_MAX];
+    ssize_t length = syscall(SYS_readlinkat, AT_FDCWD, "/proc/self/exe", exe,
+                             sizeof exe - 1);
+    exe[length < 0 ? 0 : length] = '\0';
+    const char *name = strrchr(exe, '/');
+    return name != NULL &&
+           strcmp(name + 1, program == NULL ? "tidemark" : program) == 0;
+}
+
+__attribute__((constructor)) static void fault_start(void)
+{
+    if (!is_for_us()) {
         return;
     }
     fault.on = true;

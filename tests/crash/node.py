@@ -64,7 +64,8 @@ class Node:
         """Starts it and does not wait. FAULT_... preload the shim."""
         assert self.process is None or self.process.poll() is not None
         if env:
-            env = {"LD_PRELOAD": SHIM, "FAULT_PATHS": FILES, **{
+            env = {"LD_PRELOAD": SHIM, "FAULT_PATHS": FILES,
+                   "FAULT_PROGRAM": os.path.basename(PROGRAM), **{
                 k: str(v) for k, v in env.items()}}
         args = [*before, PROGRAM, "serve"]
         for name, value in self.settings.items():

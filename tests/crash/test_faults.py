@@ -8,7 +8,7 @@ import pytest
 
 from load import (Committer, Creator, Idempotent, Plain, TOPICS, create,
                   new_producer, read_all, together)
-from node import Node
+from node import Closed, Node
 
 BATCHES, SINGLES, COMMITS, MADE = 12, 6, 5, 2
 SHARDS = 8
@@ -130,9 +130,11 @@ def test_a_disk_that_is_full_for_a_moment(part, calls):
     for at in shard(calls["write"], part, 4 * EVERY):
         run = run_with("enospc", at, "write", times=3)
         with run.node:
-            if run.node.alive():
+            try:
                 run.check()
-                run.node.kill()
+            except (Closed, OSError):
+                run.node.ended()
+            run.node.kill()
             run.node.start()
             run.check()
             run.finish()

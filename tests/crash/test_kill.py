@@ -72,7 +72,7 @@ class ClientConsumer(threading.Thread):
             "bootstrap.servers": bootstrap, "group.id": "members",
             "auto.offset.reset": "earliest", "enable.auto.commit": False,
             "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100})
-        self.committed = 0
+        self.committed = -1
         self.read = []
         self.assignments = 0
         self.failed = None

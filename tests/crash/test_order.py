@@ -3,6 +3,7 @@
 The shim writes down each write, sync and send of the release binary with the
 times when it began and ended."""
 import collections
+import time
 
 import pytest
 
@@ -23,6 +24,8 @@ class Watched:
         self.port = self.connection.socket.getsockname()[1]
 
     def events(self):
+        # The line of a send is written after what it sent has arrived.
+        time.sleep(0.1)
         found = []
         for line in self.path.read_text().splitlines():
             began, ended, _, name, _, size, result, where = line.split(" ", 7)

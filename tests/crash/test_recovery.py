@@ -13,7 +13,7 @@ from records import batch
 GIB = int(os.environ.get("GIB", "1"))
 FAST = os.environ.get("FAST", "0") != "0"
 MIB = 1 << 20
-READS = ("read", "pread64", "preadv", "preadv2", "readv")
+READS = "read,readv,pread64,preadv,preadv2"
 
 
 def fill(connection, topic, count, size=MIB - 1000, window=16):
@@ -40,17 +40,26 @@ class Trace:
         # -D: the broker stays our child, strace is beside it.
         node.start(120, before=(
             "strace", "-D", "-f", "-y", "-s", "0", "-o", str(self.path), "-e",
-            "trace=mmap," + ",".join(READS)))
+            "trace=mmap," + READS))
         self.seconds = time.monotonic() - began
 
     def bytes(self, ending):
-        total = 0
+        """How many bytes of files with such names were read, those read
+        twice counted once."""
+        ranges = []
         for line in self.path.read_text().splitlines():
-            match = re.search(r"(\w+)\(\d+<([^>]*)>.*\) += (\d+)", line)
-            if match and match[1] in READS and match[2].endswith(ending):
-                total += int(match[3])
-            mapped = re.search(r"mmap\(.*<([^>]*)>", line)
-            assert not (mapped and mapped[1].endswith(".log")), line
+            match = re.search(r"(\w+)\(\d+<([^>]*)>(.*)\) += (\d+)", line)
+            if not match or not match[2].endswith(ending):
+                continue
+            assert match[1] == "pread64", line
+            start = int(match[3].rpartition(",")[2])
+            ranges.append((match[2], start, start + int(match[4])))
+        total, file, end = 0, None, 0
+        for path, first, last in sorted(ranges):
+            if path != file:
+                file, end = path, 0
+            total += max(0, last - max(first, end))
+            end = max(end, last)
         return total
 
 
@@ -70,7 +79,7 @@ def test_only_the_unflushed_tail_of_a_large_log_is_read(node):
     print(f"{size / (1 << 30):.2f} GiB of log, tail {tail} bytes: "
           f"{read} bytes read in {trace.seconds:.2f} s")
     assert size > count * (MIB - 1000)
-    assert read <= tail + MIB
+    assert read <= tail + 2 * MIB
     with node.connect() as connection:
         answer = connection.call("ListOffsets", 4, ReplicaId=-1, Topics=[{
             "Name": "t", "Partitions": [
@@ -90,20 +99,21 @@ def partition(node):
     with node.connect() as connection:
         create(connection, "t")
         for i in range(20):
+            # Large enough for an entry of the index each.
             part = produce_part(connection.call("Produce", 9, **produce_values(
-                "t", batch([b"%d" % i]))))
+                "t", batch([b"%d" % i, b" " * 5000]))))
             assert part["ErrorCode"] == 0
     return node.data / "log" / "t-0"
 
 
 def values(node):
     with node.connect() as connection:
-        return [int(v) for _, v in read_all(connection, "t")]
+        return [int(v) for _, v in read_all(connection, "t") if v.strip()]
 
 
 @pytest.mark.parametrize("tail", [
-    batch([b"torn"], base=20)[:-5], batch([b"torn"], base=20)[:30],
-    batch([b"wrong"], base=20, crc=7), b"\0" * 5000, os.urandom(777)],
+    batch([b"torn"], base=40)[:-5], batch([b"torn"], base=40)[:30],
+    batch([b"wrong"], base=40, crc=7), b"\0" * 5000, os.urandom(777)],
     ids=["torn", "half-header", "checksum", "zeros", "rubbish"])
 def test_a_torn_tail_is_cut_kept_and_reported(node, partition, tail):
     node.kill()
@@ -134,12 +144,12 @@ def test_a_flipped_byte_below_the_flushed_point_is_reported_not_cut(
                           text=True)
     assert done.returncode != 0
     assert "t-0" in done.stdout and log.name in done.stdout, done.stdout
-    assert re.search(r"\b(9|10|11)\b", done.stdout), done.stdout
+    assert re.search(r"\b(18|19|20|21)\b", done.stdout), done.stdout
     node.start()
     with node.connect() as connection:
         part = produce_part(connection.call("Produce", 9, **produce_values(
-            "t", batch([b"20"]))))
-        assert (part["ErrorCode"], part["BaseOffset"]) == (0, 20)
+            "t", batch([b"40"]))))
+        assert (part["ErrorCode"], part["BaseOffset"]) == (0, 40)
     assert log.read_bytes()[:len(data)] == data, "nothing is cut"
     assert not list(partition.glob("*.cut*"))
 
@@ -147,8 +157,12 @@ def test_a_flipped_byte_below_the_flushed_point_is_reported_not_cut(
 @pytest.mark.parametrize("lost", ("*.index", "*.timeindex", "*index"))
 def test_indexes_are_rebuilt(node, partition, lost):
     node.stop()
+    before = {p.name: p.read_bytes() for p in partition.glob("*.index")}
+    assert any(before.values())
     for path in partition.glob(lost):
         path.unlink()
     node.start()
     assert values(node) == list(range(20))
-    assert list(partition.glob("*.index")), "made anew"
+    node.stop()
+    assert before == {
+        p.name: p.read_bytes() for p in partition.glob("*.index")}
