@@ -139,7 +139,7 @@ fmt: ## clang-format on all of core/ and tests/
 lint: ## cppcheck and clang-tidy
 	@scripts/deps lint
 	cppcheck -q --enable=warning,performance,portability --inline-suppr -Icore core
-	clang-tidy -quiet $(wildcard core/*.c core/*/*.c) -- $(filter-out -W%,$(CFLAGS))
+	@clang-tidy -quiet $(wildcard core/*.c core/*/*.c) -- $(filter-out -W%,$(CFLAGS))
 deps: ## install what the build needs (Debian; root or sudo)
 	@scripts/deps
 clean: ## remove what was built (not what deps fetched)
