@@ -64,9 +64,9 @@ class Node:
         """Starts it and does not wait. FAULT_... preload the shim."""
         assert self.process is None or self.process.poll() is not None
         if env:
+            env = {k: str(v) for k, v in env.items()}
             env = {"LD_PRELOAD": SHIM, "FAULT_PATHS": FILES,
-                   "FAULT_PROGRAM": os.path.basename(PROGRAM), **{
-                k: str(v) for k, v in env.items()}}
+                   "FAULT_PROGRAM": os.path.basename(PROGRAM), **env}
         args = [*before, PROGRAM, "serve"]
         for name, value in self.settings.items():
             args += ["--set", f"{name}={value}"]
