@@ -346,7 +346,7 @@ local function look_at_includes(file, lines, code)
                 end
             end
             if not first and file:find("%.c$") and header ~= own and
-                headers[own] then
+                headers[own] and not header:find("_private%.h$") then
                 note(file, i, "its own header does not come first")
             end
             first = first or header
