@@ -457,8 +457,7 @@ int64_t log_end_offset(const struct log *log)
 
 int64_t log_visible_end(const struct log *log)
 {
-    return atomic_load_explicit(&log->view.visible_offset,
-                                memory_order_acquire);
+    return view_visible_offset(&log->view);
 }
 
 int64_t log_flushed_end(const struct log *log)

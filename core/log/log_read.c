@@ -2,10 +2,15 @@
  *
  * The list of segments and the visible mark are read apart: either may be newer
  * than the other. A mark in a segment that the list has not yet, or has no
- * more, only means that less is visible for this once. */
+ * more, only means that less is visible for this once.
+ *
+ * Bytes from before this process began are checked before they are given out
+ * for the first time (checked.h): a batch that went bad on the disk is reported
+ * and never sent, and what is before and behind it is. */
 #include "log/log_private.h"
 
 #include "base/must.h"
+#include "log/scan.h"
 
 /* How far a reader may see into the segment. */
 static uint64_t log_limit(const struct segment *segment,
@@ -40,15 +45,132 @@ static enum err log_locate(const struct view_list *list, int64_t offset,
     return ERR_NOT_FOUND;
 }
 
+/* The same without a look at the disk, for who follows the log: the batch's
+ * size is not known then, and *bytes of all there is must do. */
+static bool log_locate_near(struct log *log, const struct view_list *list,
+                            int64_t offset, struct view_mark visible,
+                            uint32_t max_bytes, struct segment **segment,
+                            struct segment_spot *spot)
+{
+    struct view_mark hint;
+    uint64_t bytes;
+
+    if (!view_hint(&log->view, offset, &hint) || hint.base != visible.base) {
+        return false;
+    }
+    *segment = list->segments[view_list_floor(list, offset)];
+    bytes = log_limit(*segment, visible);
+    if ((*segment)->base != hint.base || bytes <= hint.position ||
+        bytes - hint.position > max_bytes ||
+        atomic_load_explicit(&(*segment)->damages, memory_order_relaxed) !=
+            NULL) {
+        return false;
+    }
+    *spot = (struct segment_spot){.position = hint.position,
+                                  .bytes = (uint32_t)(bytes - hint.position),
+                                  .base_offset = offset};
+    return true;
+}
+
+/* The scan stands before a bad batch: reports it, and lets readers step over
+ * it from now on. */
+static void log_found_damage(struct log *log, struct segment *segment,
+                             struct scan *scan, int64_t offset,
+                             const struct why *why)
+{
+    struct segment_damage damage = {.position = scan->position,
+                                    .offset = offset,
+                                    .end_offset = INT64_MAX};
+    struct scan_batch next;
+
+    scan->end = segment_bytes(segment);
+    if (scan_resync(scan, offset, INT64_MAX, NULL) == ERR_NONE &&
+        scan_next(scan, &next, NULL) == ERR_NONE) {
+        damage.end_offset = next.header.base_offset;
+        damage.end_position = next.position;
+    } else {
+        damage.end_position = scan->end;
+    }
+    if (segment_add_damage(segment, &damage)) {
+        log_report_damage(log, NULL, segment, damage.position, offset,
+                          why->text);
+    }
+}
+
+/* Checks what is to be given out; *bytes becomes what may be.
+ * Errors: ERR_DAMAGED (the first batch is bad), ERR_DISK. */
+static enum err log_check_range(struct log *log, struct segment *segment,
+                                struct lazy_handle *handle,
+                                const struct segment_spot *spot,
+                                uint64_t limit, uint64_t *bytes)
+{
+    uint64_t end = spot->position + *bytes;
+    int64_t offset = spot->base_offset;
+    struct why why;
+    struct scan scan;
+    enum err err = ERR_NONE;
+
+    if (segment->checked == NULL ||
+        checked_has(segment->checked, spot->position, end)) {
+        return ERR_NONE;
+    }
+    scan_init(&scan, handle->file, spot->position, limit);
+    while (!err && scan.position < end) {
+        struct scan_batch batch;
+
+        err = scan_next(&scan, &batch, &why);
+        offset = err ? offset : batch_last_offset(&batch.header) + 1;
+    }
+    if (scan.position > spot->position) {
+        checked_add(segment->checked, spot->position, scan.position);
+    }
+    if (err && err != ERR_DISK) {
+        *bytes = scan.position - spot->position;
+        err = *bytes == 0 ? ERR_DAMAGED : ERR_NONE;
+        log_found_damage(log, segment, &scan, offset, &why);
+    }
+    scan_fini(&scan);
+    return err;
+}
+
+/* The range that begins at the spot. */
+static enum err log_range(struct log *log, struct segment *segment,
+                          const struct segment_spot *spot, uint64_t limit,
+                          uint64_t bytes, struct log_range *out)
+{
+    struct segment_damage damage = {0};
+    struct lazy_handle *handle = NULL;
+    enum err err;
+
+    if (segment_damage_at(segment, spot->position, &damage)) {
+        bytes = MIN(bytes, damage.position - spot->position);
+    }
+    if (bytes == 0) {
+        return ERR_NONE;
+    }
+    err = segment_take(segment, true, &handle, NULL);
+    if (!err) {
+        err = log_check_range(log, segment, handle, spot, limit, &bytes);
+    }
+    if (err) {
+        lazy_handle_unref(handle);
+        return err;
+    }
+    *out = (struct log_range){.fd = handle->file->fd,
+                              .position = spot->position,
+                              .bytes = (uint32_t)bytes,
+                              .pin = handle};
+    return ERR_NONE;
+}
+
 enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
                   bool whole_first, struct log_range *out)
 {
     struct view_mark visible = view_visible(&log->view);
     struct view_list *list = view_list(&log->view);
-    struct segment_damage damage = {0};
     struct segment *segment = NULL;
     struct segment_spot spot;
-    struct lazy_handle *handle = NULL;
+    uint64_t limit;
     uint64_t bytes;
     enum err err;
 
@@ -59,15 +181,15 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (offset == visible.offset || list == NULL) {
         return ERR_NONE;
     }
-    err = log_locate(list, offset, visible, &segment, &spot);
-    if (err) {
-        return err == ERR_NOT_FOUND ? ERR_NONE : err;
+    if (!log_locate_near(log, list, offset, visible, max_bytes, &segment,
+                         &spot)) {
+        err = log_locate(list, offset, visible, &segment, &spot);
+        if (err) {
+            return err == ERR_NOT_FOUND ? ERR_NONE : err;
+        }
     }
-    bytes = log_limit(segment, visible);
-    if (segment_damage_at(segment, spot.position, &damage)) {
-        bytes = MIN(bytes, damage.position);
-    }
-    bytes -= spot.position;
+    limit = log_limit(segment, visible);
+    bytes = limit - spot.position;
     if (bytes > max_bytes) {
         bytes = max_bytes < spot.bytes
                     ? max_bytes
@@ -76,18 +198,7 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (whole_first) {
         bytes = MAX(bytes, (uint64_t)spot.bytes);
     }
-    if (bytes == 0) {
-        return ERR_NONE;
-    }
-    err = segment_take(segment, true, &handle, NULL);
-    if (err) {
-        return err;
-    }
-    *out = (struct log_range){.fd = handle->file->fd,
-                              .position = spot.position,
-                              .bytes = (uint32_t)bytes,
-                              .pin = handle};
-    return ERR_NONE;
+    return log_range(log, segment, &spot, limit, bytes, out);
 }
 
 uint64_t log_readable_bytes(struct log *log, int64_t offset, uint64_t limit)
@@ -100,7 +211,12 @@ uint64_t log_readable_bytes(struct log *log, int64_t offset, uint64_t limit)
     bool counting = false;
 
     if (offset < log_start_offset(log) || offset >= visible.offset ||
-        list == NULL || log_locate(list, offset, visible, &segment, &spot)) {
+        list == NULL) {
+        return 0;
+    }
+    if (!log_locate_near(log, list, offset, visible, UINT32_MAX, &segment,
+                         &spot) &&
+        log_locate(list, offset, visible, &segment, &spot)) {
         return 0;
     }
     for (uint32_t i = 0; i < list->count && bytes < limit; i++) {

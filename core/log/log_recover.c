@@ -407,7 +407,7 @@ static enum err log_recover_damage(struct log_recover *r, struct scan *scan,
         damage.end_offset = next.header.base_offset;
     }
     scan->end = end;
-    segment_add_damage(segment, &damage);
+    (void)segment_add_damage(segment, &damage);
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
 
@@ -485,6 +485,7 @@ static enum err log_recover_scan(struct log_recover *r,
             break;
         }
     }
+    segment_set_checked(segment, from, segment_bytes(segment));
     r->report->scanned_bytes += scan.read_bytes;
     scan_fini(&scan);
     lazy_handle_unref(handle);
@@ -574,6 +575,7 @@ static enum err log_recover_segment(struct log_recover *r, uint32_t at,
     segment->created_ms = env_wall_ms(r->log->env);
     log_push_segment(r->log, segment);
     err = log_recover_read(r, at, segment, why);
+    segment_set_checked(segment, segment_bytes(segment), UINT64_MAX);
     segment_rest(segment);
     return err;
 }

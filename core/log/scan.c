@@ -5,13 +5,16 @@
 #include "base/mem.h"
 #include "base/must.h"
 
-enum { SCAN_BLOCK_BYTES = 262144 };
+enum { SCAN_BLOCK_BYTES = 262144, SCAN_BLOCK_BYTES_MIN = 4096 };
 
 void scan_init(struct scan *scan, struct file *file, uint64_t from,
                uint64_t end)
 {
     *scan = (struct scan){.file = file, .position = from, .end = end};
-    scan->block = mem_alloc(SCAN_BLOCK_BYTES);
+    scan->capacity = (size_t)MIN(MAX(end - MIN(from, end),
+                                     (uint64_t)SCAN_BLOCK_BYTES_MIN),
+                                 (uint64_t)SCAN_BLOCK_BYTES);
+    scan->block = mem_alloc(scan->capacity);
 }
 
 void scan_fini(struct scan *scan)
@@ -28,7 +31,7 @@ static enum err scan_window(struct scan *scan, uint64_t position, size_t bytes,
     bytes = (size_t)MIN((uint64_t)bytes, scan->end - position);
     if (position < scan->block_at ||
         position + bytes > scan->block_at + scan->block_bytes) {
-        uint64_t want = MIN(scan->end - position, (uint64_t)SCAN_BLOCK_BYTES);
+        uint64_t want = MIN(scan->end - position, (uint64_t)scan->capacity);
         enum err err = file_read(scan->file, position, scan->block,
                                  (size_t)want, &scan->block_bytes, why);
 
@@ -52,7 +55,7 @@ static enum err scan_crc(struct scan *scan, uint64_t position, uint64_t end,
     while (position < end) {
         const uint8_t *at = NULL;
         size_t got = 0;
-        size_t want = (size_t)MIN(end - position, (uint64_t)SCAN_BLOCK_BYTES);
+        size_t want = (size_t)MIN(end - position, (uint64_t)scan->capacity);
         enum err err = ERR_NONE;
 
         if (position < scan->block_at + scan->block_bytes) {

@@ -15,6 +15,7 @@ struct scan {
     bool headers_only;   /* leaves out the CRC */
     uint64_t read_bytes; /* from the file, so far */
     uint8_t *block;      /* private from here on */
+    size_t capacity;
     uint64_t block_at;
     size_t block_bytes;
 };

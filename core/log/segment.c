@@ -9,6 +9,7 @@ enum { SEGMENT_WINDOW_BYTES = 8192, SEGMENT_DAMAGES_MAX = 16 };
 
 /* Entries never change once count says that they are there. */
 struct segment_damages {
+    pthread_mutex_t lock; /* guards adding */
     _Atomic uint32_t count;
     struct segment_damage list[SEGMENT_DAMAGES_MAX];
 };
@@ -46,7 +47,14 @@ void segment_unref(struct segment *segment)
     lazy_file_fini(&segment->log);
     index_fini(&segment->offsets);
     index_fini(&segment->times);
-    mem_free(atomic_load(&segment->damages));
+    if (atomic_load(&segment->damages) != NULL) {
+        (void)pthread_mutex_destroy(&atomic_load(&segment->damages)->lock);
+        mem_free(atomic_load(&segment->damages));
+    }
+    if (segment->checked != NULL) {
+        checked_fini(segment->checked);
+        mem_free(segment->checked);
+    }
     mem_free(segment);
 }
 
@@ -268,24 +276,54 @@ void segment_rewind(struct segment *segment, uint64_t position)
     atomic_store_explicit(&segment->bytes, position, memory_order_release);
 }
 
-void segment_add_damage(struct segment *segment,
-                        const struct segment_damage *damage)
+void segment_set_checked(struct segment *segment, uint64_t from, uint64_t to)
+{
+    if (segment->checked == NULL) {
+        segment->checked = MEM_NEW(struct checked);
+        checked_init(segment->checked);
+    }
+    checked_add(segment->checked, from, to);
+}
+
+static struct segment_damages *segment_damages(struct segment *segment)
 {
     struct segment_damages *damages =
-        atomic_load_explicit(&segment->damages, memory_order_relaxed);
+        atomic_load_explicit(&segment->damages, memory_order_acquire);
+    struct segment_damages *fresh;
+
+    if (damages != NULL) {
+        return damages;
+    }
+    fresh = MEM_NEW(struct segment_damages);
+    must(pthread_mutex_init(&fresh->lock, NULL) == 0);
+    if (atomic_compare_exchange_strong(&segment->damages, &damages, fresh)) {
+        return fresh;
+    }
+    (void)pthread_mutex_destroy(&fresh->lock);
+    mem_free(fresh);
+    return damages;
+}
+
+bool segment_add_damage(struct segment *segment,
+                        const struct segment_damage *damage)
+{
+    struct segment_damages *damages = segment_damages(segment);
+    bool is_new = true;
     uint32_t count;
 
-    if (damages == NULL) {
-        damages = MEM_NEW(struct segment_damages);
-        atomic_store_explicit(&segment->damages, damages,
+    must(pthread_mutex_lock(&damages->lock) == 0);
+    count = atomic_load_explicit(&damages->count, memory_order_relaxed);
+    for (uint32_t i = 0; i < count; i++) {
+        is_new = is_new && damages->list[i].position != damage->position;
+    }
+    /* One too many is met again, at each read. */
+    if (is_new && count < SEGMENT_DAMAGES_MAX) {
+        damages->list[count] = *damage;
+        atomic_store_explicit(&damages->count, count + 1,
                               memory_order_release);
     }
-    count = atomic_load_explicit(&damages->count, memory_order_relaxed);
-    if (count == SEGMENT_DAMAGES_MAX) {
-        return; /* that one is met again, at each read */
-    }
-    damages->list[count] = *damage;
-    atomic_store_explicit(&damages->count, count + 1, memory_order_release);
+    must(pthread_mutex_unlock(&damages->lock) == 0);
+    return is_new;
 }
 
 bool segment_damage_at(const struct segment *segment, uint64_t position,

@@ -9,6 +9,7 @@
 #ifndef LOG_SEGMENT_H
 #define LOG_SEGMENT_H
 
+#include "log/checked.h"
 #include "log/index.h"
 #include "wire/batch.h"
 
@@ -33,6 +34,7 @@ struct segment {
     _Atomic int64_t max_timestamp;        /* -1: no batch has one */
     _Atomic int64_t max_timestamp_offset; /* last offset of its batch */
     _Atomic(struct segment_damages *) damages; /* NULL: none known */
+    struct checked *checked; /* NULL: all of it; set before readers know it */
     _Atomic int refs;
     /* The owner's: */
     int64_t first_timestamp;  /* of the first batch; -1: none */
@@ -95,8 +97,11 @@ void segment_rewind(struct segment *segment, uint64_t position);
 void segment_skip(struct segment *segment, const struct batch_header *batch);
 void segment_rest(struct segment *segment);
 
-/* Owner. Readers step over these bytes from now on. */
-void segment_add_damage(struct segment *segment,
+/* Recovery, before readers know the segment: bytes in [from, to) were checked,
+ * what was before this process began and lies elsewhere is to be. */
+void segment_set_checked(struct segment *segment, uint64_t from, uint64_t to);
+/* Any thread. Readers step over these bytes from now on; false: known. */
+bool segment_add_damage(struct segment *segment,
                         const struct segment_damage *damage);
 /* Any thread. The first known damage at position or behind it, or that holds
  * offset; false: none. */

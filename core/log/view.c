@@ -7,6 +7,9 @@
 void view_init(struct view *view)
 {
     *view = (struct view){0};
+    for (int i = 0; i < VIEW_HINTS; i++) {
+        atomic_init(&view->hints[i].offset, -1);
+    }
     must(pthread_mutex_init(&view->lock, NULL) == 0);
 }
 
@@ -79,40 +82,71 @@ struct view_list *view_take(struct view *view)
     return list;
 }
 
-void view_set_visible(struct view *view, struct view_mark mark)
+static void view_cell_write(struct view_cell *cell, struct view_mark mark)
 {
     uint32_t sequence =
-        atomic_load_explicit(&view->sequence, memory_order_relaxed);
+        atomic_load_explicit(&cell->sequence, memory_order_relaxed);
 
-    atomic_store_explicit(&view->sequence, sequence + 1,
+    atomic_store_explicit(&cell->sequence, sequence + 1,
                           memory_order_relaxed);
-    atomic_store_explicit(&view->visible_offset, mark.offset,
+    atomic_store_explicit(&cell->offset, mark.offset, memory_order_release);
+    atomic_store_explicit(&cell->base, mark.base, memory_order_release);
+    atomic_store_explicit(&cell->position, mark.position,
                           memory_order_release);
-    atomic_store_explicit(&view->visible_base, mark.base,
+    atomic_store_explicit(&cell->sequence, sequence + 2,
                           memory_order_release);
-    atomic_store_explicit(&view->visible_position, mark.position,
-                          memory_order_release);
-    atomic_store_explicit(&view->sequence, sequence + 2,
-                          memory_order_release);
+}
+
+/* False when it was written meanwhile. */
+static bool view_cell_read(struct view_cell *cell, struct view_mark *mark)
+{
+    uint32_t before =
+        atomic_load_explicit(&cell->sequence, memory_order_acquire);
+
+    mark->offset = atomic_load_explicit(&cell->offset, memory_order_acquire);
+    mark->base = atomic_load_explicit(&cell->base, memory_order_acquire);
+    mark->position =
+        atomic_load_explicit(&cell->position, memory_order_acquire);
+    return (before & 1) == 0 &&
+           before ==
+               atomic_load_explicit(&cell->sequence, memory_order_relaxed);
+}
+
+void view_set_visible(struct view *view, struct view_mark mark)
+{
+    struct view_mark none = {.offset = -1};
+    struct view_mark old = view_visible(view);
+
+    if (mark.offset > old.offset) {
+        view_cell_write(&view->hints[view->hint], old);
+        view->hint = (view->hint + 1) % VIEW_HINTS;
+    } else {
+        for (int i = 0; i < VIEW_HINTS; i++) {
+            view_cell_write(&view->hints[i], none);
+        }
+    }
+    view_cell_write(&view->visible, mark);
 }
 
 struct view_mark view_visible(struct view *view)
 {
     struct view_mark mark;
-    uint32_t before;
-    uint32_t after;
 
-    do {
-        before = atomic_load_explicit(&view->sequence, memory_order_acquire);
-        mark.offset = atomic_load_explicit(&view->visible_offset,
-                                           memory_order_acquire);
-        mark.base =
-            atomic_load_explicit(&view->visible_base, memory_order_acquire);
-        mark.position = atomic_load_explicit(&view->visible_position,
-                                             memory_order_acquire);
-        after = atomic_load_explicit(&view->sequence, memory_order_relaxed);
-    } while (before != after || (before & 1) != 0);
+    while (!view_cell_read(&view->visible, &mark)) {
+    }
     return mark;
+}
+
+bool view_hint(struct view *view, int64_t offset, struct view_mark *out)
+{
+    for (int i = 0; i < VIEW_HINTS; i++) {
+        if (atomic_load_explicit(&view->hints[i].offset,
+                                 memory_order_relaxed) == offset &&
+            view_cell_read(&view->hints[i], out) && out->offset == offset) {
+            return true;
+        }
+    }
+    return false;
 }
 
 uint32_t view_list_floor(const struct view_list *list, int64_t offset)

@@ -25,15 +25,25 @@ struct view_mark {
     uint64_t position;
 };
 
+/* A mark under a sequence lock. */
+struct view_cell {
+    _Atomic uint32_t sequence; /* odd: it is being written */
+    _Atomic int64_t offset;
+    _Atomic int64_t base;
+    _Atomic uint64_t position;
+};
+
+enum { VIEW_HINTS = 4 };
+
 struct view {
     _Atomic(struct view_list *) list;
     _Atomic int64_t start;
     _Atomic int64_t flushed;
     _Atomic int64_t end;
-    _Atomic uint32_t sequence; /* odd: the mark is being written */
-    _Atomic int64_t visible_offset;
-    _Atomic int64_t visible_base;
-    _Atomic uint64_t visible_position;
+    struct view_cell visible;
+    /* Visible ends of before: where those who follow the log read next. */
+    struct view_cell hints[VIEW_HINTS];
+    uint32_t hint; /* owner: the next to be written over */
     pthread_mutex_t lock; /* view_take() against view_publish() */
 };
 
@@ -54,6 +64,12 @@ struct view_list *view_list(struct view *view);
 struct view_list *view_take(struct view *view);
 void view_list_unref(struct view_list *list);
 struct view_mark view_visible(struct view *view);
+static inline int64_t view_visible_offset(const struct view *view)
+{
+    return atomic_load_explicit(&view->visible.offset, memory_order_acquire);
+}
+/* Whether offset was the visible end lately: then where it is. */
+bool view_hint(struct view *view, int64_t offset, struct view_mark *out);
 
 /* The place of the last segment whose base is not above offset; 0 when all
  * are. list: not empty. */

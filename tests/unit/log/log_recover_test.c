@@ -163,6 +163,36 @@ static void log_reports_damage_below_the_point_and_serves_the_rest(void **state)
     one_fini(&one);
 }
 
+/* Nobody has read these bytes since the start: the first reader finds it, gets
+ * nothing of it, and all the rest. */
+static void log_finds_damage_when_it_is_read(void **state)
+{
+    struct one_log one;
+    struct log_range range;
+    int64_t batch;
+
+    many(&one, 20);
+    batch = (int64_t)log_bytes(one.log) / 20;
+    one_close(&one);
+    change(&one, LOG_0, (uint64_t)(batch * 2 + 300)); /* offsets 20 to 29 */
+    one_open(&one, true);
+    assert_int_equal(one.report.scanned_bytes, 0);
+    one_show(&one);
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(log_read(one.log, 0, 1 << 20, true, &range),
+                         ERR_NONE);
+        assert_int_equal(range.bytes, batch * 2);
+        log_range_unpin(&range);
+        assert_int_equal(log_read(one.log, 20, 1 << 20, true, &range),
+                         ERR_DAMAGED);
+        assert_int_equal(log_read(one.log, 29, 1, true, &range), ERR_DAMAGED);
+        assert_int_equal(one_count(&one, 30, 1 << 20), 170);
+    }
+    assert_int_equal(one_file_bytes(&one, LOG_0) % batch, 0);
+    one_close(&one);
+    one_fini(&one);
+}
+
 static void log_that_lost_flushed_bytes_goes_on_behind_them(void **state)
 {
     struct one_log one;
@@ -427,6 +457,7 @@ int main(void)
         cmocka_unit_test(log_cuts_at_every_changed_byte_of_the_tail),
         cmocka_unit_test(
             log_reports_damage_below_the_point_and_serves_the_rest),
+        cmocka_unit_test(log_finds_damage_when_it_is_read),
         cmocka_unit_test(log_that_lost_flushed_bytes_goes_on_behind_them),
         cmocka_unit_test(log_without_its_segments_goes_on_at_the_point),
         cmocka_unit_test(log_reads_only_the_tail_after_a_kill),
