@@ -122,7 +122,7 @@ bench: $(BIN) ## rates, CPU, start-up and size beside the peers
 house: $(ARCHIVES) ## what the pure objects may refer to
 $(foreach p,$(PARTS),$(eval $(p): $(filter $(OUT)/$(p)/%,$(PROGRAMS) $(SHIMS))))
 $(PARTS):
-	@OUT=$(OUT) SAN=$(SAN) tests/$@/run
+	@OUT=$(OUT) SAN=$(SAN) HELPERS=$(OUT)/$@ tests/$@/run
 it-san: ## the end-to-end tests under both pairs of sanitizers
 	+@$(MAKE) it SAN=address,undefined && $(MAKE) it SAN=thread
 fuzz: ## libFuzzer on what parses, one after another; T=name S=seconds
