@@ -666,7 +666,8 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     char *parent;
     enum err err;
 
-    if (log_cut_epochs(log, 0, log->end_offset)) {
+    /* An epoch that begins at the end has no batch yet. */
+    if (log_cut_epochs(log, 0, log->end_offset + 1)) {
         r->changed = true;
     }
     if (end.offset == end.base && end.position == 0 && point->offset < 0 &&

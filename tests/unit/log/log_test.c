@@ -102,6 +102,26 @@ static void log_truncates_and_goes_on(void **state)
     one_fini(&one);
 }
 
+/* Nor is anything written for it: an empty partition costs a start no sync. */
+static void log_keeps_an_epoch_that_has_no_batch_yet(void **state)
+{
+    struct one_log one;
+
+    one_init(&one, 11);
+    one_open(&one, false);
+    assert_int_equal(log_begin_epoch(one.log, 7, NULL), ERR_NONE);
+    one_close(&one);
+    one_open(&one, true);
+    assert_int_equal(log_last_epoch(one.log), 7);
+    assert_int_equal(one_put(&one, (struct one_batch){.count = 3}), 0);
+    assert_int_equal(log_begin_epoch(one.log, 8, NULL), ERR_NONE);
+    one_kill(&one);
+    one_open(&one, false);
+    assert_int_equal(log_last_epoch(one.log), 8);
+    one_close(&one);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -110,6 +130,7 @@ int main(void)
         cmocka_unit_test(log_opens_clean_without_reading_a_segment),
         cmocka_unit_test(log_keeps_what_was_flushed_when_all_else_is_lost),
         cmocka_unit_test(log_truncates_and_goes_on),
+        cmocka_unit_test(log_keeps_an_epoch_that_has_no_batch_yet),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
