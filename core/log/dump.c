@@ -563,10 +563,12 @@ enum err dump_folder(struct disk *disk, const char *path,
                      struct dump_counts *counts, struct why *why)
 {
     size_t bytes = strlen(path);
+    struct why own; /* what is wrong with a batch is said in it, too */
     bool found = false;
     char *folder;
     enum err err;
 
+    why = why == NULL ? &own : why;
     *counts = (struct dump_counts){0};
     if (bytes > NAMES_FOLDER_BYTES_MAX) {
         return why_set(why, ERR_NOT_FOUND, "path is too long");
