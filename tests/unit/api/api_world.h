@@ -73,17 +73,16 @@ static inline void world_served(void *arg,
                                          .group_members = 100,
                                          .groups = 1000,
                                          .offset_metadata_bytes = 4096};
-    struct api_options options = {
-        .loops = w->loops,
-        .controller = w->controller,
-        .replicas = w->replicas,
-        .node_id = 1,
-        .listeners = &w->listener,
-        .fetch_sessions = w->fetch_sessions,
-        .topic_defaults = {.partitions = 1,
-                           .replication_factor = -1,
-                           .partitions_max = 2000},
-        .producer_id_block = 5};
+    struct api_options options = {.loops = w->loops,
+                                  .controller = w->controller,
+                                  .replicas = w->replicas,
+                                  .node_id = 1,
+                                  .listeners = &w->listener,
+                                  .fetch_sessions = w->fetch_sessions,
+                                  .topic_defaults = {.partitions = 1,
+                                                     .replication_factor = -1,
+                                                     .partitions_max = 2000},
+                                  .producer_id_block = 5};
 
     w->coordinator = coordinator_open(&groups);
     options.coordinator = w->coordinator;
@@ -119,10 +118,9 @@ static inline void world_start(void *arg)
 
     w->net = net_open(&net);
     must(net_listen(w->net, "127.0.0.1", 0, 0, &w->port, NULL) == ERR_NONE);
-    w->registered =
-        (struct broker_listener){.name = STR_LIT("PLAINTEXT"),
-                                 .host = STR_LIT("127.0.0.1"),
-                                 .port = w->port};
+    w->registered = (struct broker_listener){.name = STR_LIT("PLAINTEXT"),
+                                             .host = STR_LIT("127.0.0.1"),
+                                             .port = w->port};
     w->replicas = replicas_open(loop_env(loop_current()));
     options.replicas = w->replicas;
     topic_settings_init(&options.topic_defaults);
@@ -140,10 +138,10 @@ static inline void *world_thread(void *arg)
 
 static inline void world_open(struct api_world *w, unsigned loops)
 {
-    *w = (struct api_world){.listener = {.name = "PLAINTEXT",
-                                         .auto_create = true},
-                            .partitions_max = 20000,
-                            .fetch_sessions = 1000};
+    *w = (struct api_world){
+        .listener = {.name = "PLAINTEXT", .auto_create = true},
+        .partitions_max = 20000,
+        .fetch_sessions = 1000};
     trace_level_set(TRACE_ERROR);
     budget_init(&w->budget, UINT64_C(1) << 30);
     fixture_folder(w->folder);
@@ -219,8 +217,7 @@ static inline struct client client_open(const struct api_world *w)
     int one = 1;
 
     must(client.fd >= 0);
-    must(connect(client.fd, (struct sockaddr *)&address, sizeof(address)) ==
-         0);
+    must(connect(client.fd, (struct sockaddr *)&address, sizeof(address)) == 0);
     setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
     setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     return client;
@@ -436,9 +433,8 @@ static inline void client_send_produce(struct client *client, const char *topic,
         .index = partition,
         .records = {.ptr = (const uint8_t *)batch.ptr,
                     .bytes = (int32_t)batch.len}};
-    struct produce_request_topic t = {.name = str_of(topic),
-                                      .partition_data = &p,
-                                      .partition_data_count = 1};
+    struct produce_request_topic t = {
+        .name = str_of(topic), .partition_data = &p, .partition_data_count = 1};
     struct produce_request in = {.acks = acks,
                                  .timeout_ms = 10000,
                                  .topic_data = &t,

@@ -21,8 +21,8 @@ static void script_open(struct script *s, uint32_t limit, uint32_t partitions)
     fetch_session_cache_init(&s->cache, limit, partitions);
 }
 
-__attribute__((format(printf, 2, 3))) static void
-say(struct script *s, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void say(struct script *s,
+                                                      const char *format, ...)
 {
     va_list args;
 
@@ -101,8 +101,8 @@ static void go_on(struct script *s, int32_t id, int32_t epoch, bool by_id,
                   int64_t now_ms)
 {
     struct fetch_session *session = NULL;
-    enum err err = fetch_session_continue(&s->cache, id, epoch, by_id, now_ms,
-                                          &session);
+    enum err err =
+        fetch_session_continue(&s->cache, id, epoch, by_id, now_ms, &session);
 
     if (err == ERR_NONE) {
         s->session = session;

@@ -55,15 +55,14 @@ static void node_do_boot(struct errand *errand)
 
 static void node_init(struct node *node, unsigned loops)
 {
-    *node = (struct node){
-        .listener = {.name = STR_LIT("PLAINTEXT"),
-                     .host = STR_LIT("127.0.0.1"),
-                     .port = 9092},
-        .options = {.node_id = 1,
-                    .listeners_count = 1,
-                    .retention_check_ms = 300000,
-                    .partitions_max = 10000,
-                    .failed = node_failed}};
+    *node = (struct node){.listener = {.name = STR_LIT("PLAINTEXT"),
+                                       .host = STR_LIT("127.0.0.1"),
+                                       .port = 9092},
+                          .options = {.node_id = 1,
+                                      .listeners_count = 1,
+                                      .retention_check_ms = 300000,
+                                      .partitions_max = 10000,
+                                      .failed = node_failed}};
     loops_world_open(&node->world, loops);
     node->options.loops = node->world.loops;
     node->options.data_folder = node->world.folder;
@@ -147,8 +146,8 @@ static void create_run(struct errand *errand)
     topic_create_start(&c->create, loop_env(loop_current()));
 }
 
-static void create_start(struct node *node, struct one_create *c,
-                         unsigned loop, const char *name, int32_t partitions)
+static void create_start(struct node *node, struct one_create *c, unsigned loop,
+                         const char *name, int32_t partitions)
 {
     *c = (struct one_create){.node = node};
     c->spec = (struct topic_create_spec){.name = str_of(name),
@@ -197,9 +196,9 @@ static void delete_run(struct errand *errand)
 {
     struct one_delete *d = errand->arg;
 
-    d->change.command = (struct command){
-        .type = COMMAND_DELETE_TOPIC,
-        .delete_topic = {.topic_id = d->id, .at_ms = 1}};
+    d->change.command =
+        (struct command){.type = COMMAND_DELETE_TOPIC,
+                         .delete_topic = {.topic_id = d->id, .at_ms = 1}};
     controller_change(&d->change);
 }
 

@@ -101,7 +101,7 @@ struct one_append {
     struct replica_append append;
     struct errand errand;
     struct partition *partition;
-    unsigned from; /* the loop that asks */
+    unsigned from;          /* the loop that asks */
     int64_t high_watermark; /* when it was answered */
     struct arena arena;
 };
@@ -131,12 +131,13 @@ static void append_start(struct partition *p, struct one_append *a,
 
     *a = (struct one_append){.partition = p, .from = from};
     batch = loops_world_batch(&a->arena, 2, sequence);
-    a->append = (struct replica_append){.replica = p->replica,
-                                        .batch = (uint8_t *)(uintptr_t)batch.ptr,
-                                        .bytes = (uint32_t)batch.len,
-                                        .acks = acks,
-                                        .timeout_ms = 30000,
-                                        .done = append_done};
+    a->append =
+        (struct replica_append){.replica = p->replica,
+                                .batch = (uint8_t *)(uintptr_t)batch.ptr,
+                                .bytes = (uint32_t)batch.len,
+                                .acks = acks,
+                                .timeout_ms = 30000,
+                                .done = append_done};
     errand_start(&p->world, from, &a->errand, append_run, a);
 }
 
@@ -388,10 +389,10 @@ static void close_with_appends_and_waiters(unsigned loops, bool removing)
     errand_start(&p.world, p.owner, &closing, partition_do_close, &p);
     for (unsigned i = 0; i < ARRAY_COUNT(appends); i++) {
         append_end(&appends[i]);
-        assert_true(appends[i].append.err == ERR_NONE ||
-                    appends[i].append.err ==
-                        (removing ? ERR_UNKNOWN_TOPIC_OR_PARTITION
-                                  : ERR_STOPPING));
+        assert_true(
+            appends[i].append.err == ERR_NONE ||
+            appends[i].append.err ==
+                (removing ? ERR_UNKNOWN_TOPIC_OR_PARTITION : ERR_STOPPING));
     }
     for (unsigned i = 0; i < loops; i++) {
         waiter_end(&waiters[i]);

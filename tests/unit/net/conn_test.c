@@ -58,7 +58,7 @@ static void pipelined_frames_are_answered_in_their_order(void **state)
 /* Larger than a block, than what is copied, than one read. */
 static void frames_of_all_sizes_keep_their_bytes(void **state)
 {
-    static const uint32_t sizes[] = {5,     8191,  8192,    8193,   65532,
+    static const uint32_t sizes[] = {5,     8191,  8192,    8193,    65532,
                                      65536, 65537, 1000000, 3 * MIB, 6};
     struct net_world w = world_init();
     uint8_t *frame = mem_alloc(4 * MIB);
@@ -143,8 +143,8 @@ static void a_frame_waits_for_the_one_before_it(void **state)
     world_close(&w);
 }
 
-static void frames_that_overlap_run_together_and_are_answered_in_order(
-    void **state)
+static void
+frames_that_overlap_run_together_and_are_answered_in_order(void **state)
 {
     struct net_world w = world_init();
     int fd;
@@ -231,8 +231,8 @@ static void cut_file(struct net_world *w)
 }
 
 /* Better no answer than one with other bytes in it. */
-static void a_file_that_is_shorter_than_its_range_ends_the_connection(
-    void **state)
+static void
+a_file_that_is_shorter_than_its_range_ends_the_connection(void **state)
 {
     struct net_world w = world_init();
     uint8_t *answer = mem_alloc(WORLD_FILE_BYTES);

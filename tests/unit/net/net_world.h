@@ -149,8 +149,7 @@ struct world_errand {
 
 static inline void world_errand_run(struct mail *mail)
 {
-    struct world_errand *errand =
-        container_of(mail, struct world_errand, mail);
+    struct world_errand *errand = container_of(mail, struct world_errand, mail);
 
     errand->run(errand->world);
     sem_post(&errand->done);
