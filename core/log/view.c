@@ -6,7 +6,7 @@
 
 void view_init(struct view *view)
 {
-    *view = (struct view){0};
+    *view = (struct view){.list = NULL};
     for (int i = 0; i < VIEW_HINTS; i++) {
         atomic_init(&view->hints[i].offset, -1);
     }
