@@ -24,6 +24,7 @@
 #include <unistd.h>
 
 enum {
+    STOP_TWICE_MS = 1000, /* a second signal means it only after so long */
     STOP_GRACE_MS = 2000, /* for requests that run when a stop begins */
     REQUESTS_RUNNING_MAX = 256,
     OUTPUT_BYTES_MAX = 4 << 20,
@@ -57,6 +58,7 @@ struct server {
     struct controller_report report;
     struct timespec begun;
     bool stopping;
+    int64_t stop_begun_ms;
     bool ready;
 };
 
@@ -332,6 +334,7 @@ static void broker_start(void *arg)
         .topic_defaults = broker_topic_defaults(settings),
         .retention_check_ms = settings->storage.retention_check_ms,
         .partitions_max = settings->limits.partitions,
+        .producers_max = settings->limits.producer_ids_per_partition,
         .reserve_bytes = folder_reserve_bytes(server->folder),
         .clean = server->clean,
         .failed = broker_failed,
@@ -387,6 +390,7 @@ static void broker_stop(struct server *server)
         return;
     }
     server->stopping = true;
+    server->stop_begun_ms = env_now_ms(loop_env(loops_at(server->loops, 0)));
     if (server->ready) {
         coordinator_stop(server->coordinator);
         net_close(server->net, STOP_GRACE_MS, broker_net_closed, server);
@@ -399,6 +403,11 @@ static void broker_signal(void *arg, int signal)
     struct server *server = arg;
 
     if (server->stopping) {
+        if (env_now_ms(loop_env(loops_at(server->loops, 0))) -
+                server->stop_begun_ms <
+            STOP_TWICE_MS) {
+            return; /* one request, sent to the process and to its group */
+        }
         fprintf(stderr, "tidemark: stopped at once; the next start recovers\n");
         _exit(128 + signal);
     }

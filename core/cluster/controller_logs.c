@@ -149,6 +149,7 @@ static void controller_logs_open_part(struct call *call)
             controller_logs_config(job->controller, &job->topic->settings),
         .retention_check_ms = options->retention_check_ms,
         .wall = job->controller->wall,
+        .producers_max = options->producers_max,
         .clean = options->clean,
         .failed = options->failed,
         .failed_arg = options->arg};

@@ -226,6 +226,7 @@ enum err replica_open(const struct replica_options *options,
         list_init(&replica->news[i].waiters);
     }
     producer_state_init(&replica->producers, PRODUCER_EXPIRATION_MS);
+    replica->producers.limit = options->producers_max;
     log_options.producers = &replica->producers.producers;
     err = log_open(replica->env, &log_options, &replica->log, report, why);
     if (err == ERR_NONE &&

@@ -27,6 +27,7 @@ struct replica_options {
     int32_t leader_epoch;
     struct log_config config;
     int64_t retention_check_ms;
+    uint32_t producers_max; /* idempotent ones to remember; 0: any number */
     struct wall *wall; /* retention's clock; borrowed */
     bool clean;        /* the last stop was clean */
     /* A disk failure: ends the process. */

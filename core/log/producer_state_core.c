@@ -89,11 +89,45 @@ static void producer_state_grow(struct producer_state *state)
     mem_free(old);
 }
 
+static void producer_state_remove(struct producer_state *state,
+                                  struct producer_entry *entry)
+{
+    struct producer_entry **at =
+        &state->slots[producer_state_slot(state, entry->producer_id)];
+
+    while (*at != entry) {
+        at = &(*at)->next;
+    }
+    *at = entry->next;
+    list_remove(&entry->node);
+    mem_free(entry);
+    state->count--;
+}
+
+/* Whoever asks for more ids than a partition remembers makes it forget those
+ * that have been silent longest: they may go on with any sequence. */
+static void producer_state_make_room(struct producer_state *state)
+{
+    list_each_safe(node, &state->oldest)
+    {
+        struct producer_entry *entry =
+            container_of(node, struct producer_entry, node);
+
+        if (state->limit == 0 || state->count < state->limit) {
+            return;
+        }
+        if (entry->txn_first_offset < 0) {
+            producer_state_remove(state, entry);
+        }
+    }
+}
+
 static struct producer_entry *producer_state_add(struct producer_state *state,
                                                  int64_t producer_id)
 {
     struct producer_entry *entry = MEM_NEW(struct producer_entry);
 
+    producer_state_make_room(state);
     if (state->count >= state->slot_count) {
         producer_state_grow(state);
     }
@@ -103,6 +137,7 @@ static struct producer_entry *producer_state_add(struct producer_state *state,
                                      .last_timestamp = -1,
                                      .txn_first_offset = -1};
     producer_state_insert(state, entry);
+    list_push(&state->oldest, &entry->node);
     state->count++;
     return entry;
 }
@@ -117,6 +152,7 @@ void producer_state_clear(struct producer_state *state)
             mem_free(entry);
         }
     }
+    list_init(&state->oldest);
     state->count = 0;
 }
 
@@ -130,20 +166,14 @@ void producer_state_fini(struct producer_state *state)
 
 void producer_state_expire(struct producer_state *state, int64_t wall_ms)
 {
-    for (uint32_t i = 0; i < state->slot_count; i++) {
-        struct producer_entry **at = &state->slots[i];
+    list_each_safe(node, &state->oldest)
+    {
+        struct producer_entry *entry =
+            container_of(node, struct producer_entry, node);
 
-        while (*at != NULL) {
-            struct producer_entry *entry = *at;
-
-            if (entry->txn_first_offset < 0 &&
-                wall_ms - entry->last_timestamp >= state->expiration_ms) {
-                *at = entry->next;
-                mem_free(entry);
-                state->count--;
-            } else {
-                at = &entry->next;
-            }
+        if (entry->txn_first_offset < 0 &&
+            wall_ms - entry->last_timestamp >= state->expiration_ms) {
+            producer_state_remove(state, entry);
         }
     }
 }
@@ -232,6 +262,8 @@ void producer_state_note(struct producer_state *state,
     if (entry == NULL) {
         entry = producer_state_add(state, batch->producer_id);
     }
+    list_remove(&entry->node);
+    list_push(&state->oldest, &entry->node);
     if ((batch->attributes & BATCH_CONTROL) != 0) {
         producer_state_note_marker(entry, batch);
         return;
@@ -523,4 +555,5 @@ void producer_state_init(struct producer_state *state, int64_t expiration_ms)
                       .load = producer_state_on_load,
                       .expire = producer_state_on_expire},
         .expiration_ms = expiration_ms};
+    list_init(&state->oldest);
 }

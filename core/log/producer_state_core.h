@@ -5,6 +5,7 @@
 #ifndef LOG_PRODUCER_STATE_CORE_H
 #define LOG_PRODUCER_STATE_CORE_H
 
+#include "base/list.h"
 #include "log/producers.h"
 
 enum { PRODUCER_STATE_DEPTH = 5 };
@@ -16,7 +17,10 @@ struct producer_state {
     struct producer_entry **slots;  /* private from here on */
     uint32_t slot_count;            /* a power of two, or 0 */
     uint32_t count;
+    struct list oldest; /* of entries, the longest silent first */
     int64_t expiration_ms;
+    uint32_t limit; /* of producers, then the longest silent one goes; 0: none.
+                       May be set after producer_state_init() */
 };
 
 /* One batch, as it is remembered. */
@@ -37,6 +41,7 @@ struct producer_entry {
     uint8_t count;                                     /* of batches */
     struct producer_batch batches[PRODUCER_STATE_DEPTH]; /* oldest first */
     struct producer_entry *next;                       /* private */
+    struct list node;                                  /* private */
 };
 
 /* expiration_ms: producer.id.expiration.ms. */

@@ -178,6 +178,30 @@ static void producer_state_forgets_who_is_silent(void **state)
     producer_state_fini(&s);
 }
 
+static void producer_state_forgets_the_longest_silent_beyond_its_limit(
+    void **state)
+{
+    struct producer_state s;
+
+    producer_state_init(&s, 1000);
+    s.limit = 3;
+    for (int64_t id = 1; id <= 3; id++) {
+        note(&s, (struct one){.id = id, .offset = id, .count = 1});
+    }
+    note(&s, (struct one){.id = 1, .offset = 10, .sequence = 1, .count = 1});
+    note(&s, (struct one){.id = 4, .offset = 11, .count = 1});
+    assert_int_equal(s.count, 3);
+    assert_non_null(producer_state_find(&s, 1));
+    assert_null(producer_state_find(&s, 2));
+    assert_non_null(producer_state_find(&s, 3));
+    for (int64_t id = 100; id < 5000; id++) {
+        note(&s, (struct one){.id = id, .offset = id, .count = 1});
+    }
+    assert_int_equal(s.count, 3);
+    assert_non_null(producer_state_find(&s, 4999));
+    producer_state_fini(&s);
+}
+
 static void fill(struct producer_state *s)
 {
     producer_state_init(s, 1000);
@@ -336,6 +360,8 @@ int main(void)
             producer_state_refuses_plain_batches_in_a_transaction),
         cmocka_unit_test(producer_state_notes_a_batch_twice_as_once),
         cmocka_unit_test(producer_state_forgets_who_is_silent),
+        cmocka_unit_test(
+            producer_state_forgets_the_longest_silent_beyond_its_limit),
         cmocka_unit_test(producer_state_comes_back_from_its_deep_bytes),
         cmocka_unit_test(producer_state_snapshot_is_kafkas_byte_for_byte),
         cmocka_unit_test(producer_state_leaves_out_what_lies_above),
