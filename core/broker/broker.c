@@ -29,6 +29,7 @@ enum {
     REQUESTS_RUNNING_MAX = 256,
     OUTPUT_BYTES_MAX = 4 << 20,
     PRODUCER_ID_BLOCK = 1000,
+    PRODUCERS_MAX = 10000, /* idempotent ones that a partition remembers */
 };
 
 /* A topic of config.lua that is made at start. */
@@ -334,7 +335,7 @@ static void broker_start(void *arg)
         .topic_defaults = broker_topic_defaults(settings),
         .retention_check_ms = settings->storage.retention_check_ms,
         .partitions_max = settings->limits.partitions,
-        .producers_max = settings->limits.producer_ids_per_partition,
+        .producers_max = PRODUCERS_MAX,
         .reserve_bytes = folder_reserve_bytes(server->folder),
         .clean = server->clean,
         .failed = broker_failed,
