@@ -188,7 +188,8 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
                         why);
     if (err == ERR_NOT_FOUND ||
         (!err && !checkpoint_parse_claim(str_sub(bytes, count), &there))) {
-        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), why);
+        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n),
+                                    false, why);
     } else if (!err && !uuid_eq(there, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);
@@ -287,9 +288,9 @@ enum err checkpoint_save_state(struct disk *disk, const char *path,
 }
 
 enum err checkpoint_save_bytes(struct disk *disk, const char *path,
-                               struct str bytes, struct why *why)
+                               struct str bytes, bool sync, struct why *why)
 {
     struct iovec part = checkpoint_part(bytes);
 
-    return checkpoint_write(disk, path, &part, 1, false, why);
+    return checkpoint_write(disk, path, &part, 1, sync, why);
 }

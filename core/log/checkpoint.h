@@ -56,8 +56,9 @@ MUST_USE enum err checkpoint_load_state(struct disk *disk, const char *path,
 MUST_USE enum err checkpoint_save_state(struct disk *disk, const char *path,
                                         int64_t offset, struct str deep,
                                         bool sync, struct why *why);
-/* The same for bytes that carry their own CRC; not synced. */
+/* The same for bytes as they are. */
 MUST_USE enum err checkpoint_save_bytes(struct disk *disk, const char *path,
-                                        struct str bytes, struct why *why);
+                                        struct str bytes, bool sync,
+                                        struct why *why);
 
 #endif

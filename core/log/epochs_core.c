@@ -68,6 +68,13 @@ int32_t epochs_last(const struct epochs *epochs)
     return epochs->count == 0 ? -1 : epochs->entries[epochs->count - 1].epoch;
 }
 
+int64_t epochs_last_start(const struct epochs *epochs)
+{
+    return epochs->count == 0
+               ? -1
+               : epochs->entries[epochs->count - 1].start_offset;
+}
+
 int32_t epochs_of(const struct epochs *epochs, int64_t offset)
 {
     uint32_t i = epochs->count;

@@ -34,6 +34,8 @@ bool epochs_cut_start(struct epochs *epochs, int64_t offset);
 
 /* -1: none. */
 int32_t epochs_last(const struct epochs *epochs);
+/* Where the last one begins; -1: none. */
+int64_t epochs_last_start(const struct epochs *epochs);
 /* -1: unknown. */
 int32_t epochs_of(const struct epochs *epochs, int64_t offset);
 /* The largest epoch not above epoch, and where it ends; log_end for the last

@@ -133,10 +133,15 @@ void flush_sealed(struct flush *flush, struct segment *segment)
 
 void flush_file(struct flush *flush, struct point_file *file)
 {
-    if (file != NULL) {
-        file->next = flush->files;
-        flush->files = file;
+    struct point_file **at = &flush->files;
+
+    if (file == NULL) {
+        return;
     }
+    while (*at != NULL) {
+        at = &(*at)->next;
+    }
+    *at = file;
 }
 
 void flush_now(struct flush *flush)
@@ -217,6 +222,9 @@ static void flush_job_run(struct work *work)
         err = segment_sync(job->items[i].segment, job->items[i].indexes,
                            &job->why);
     }
+    if (!err) {
+        err = point_save(&flush->point, job->cuts, job->files, &job->why);
+    }
     if (!err && job->folder) {
         err = disk_sync_folder(disk, flush->folder, &job->why);
     }
@@ -225,9 +233,6 @@ static void flush_job_run(struct work *work)
 
         err = disk_sync_folder(disk, parent, &job->why);
         mem_free(parent);
-    }
-    if (!err) {
-        err = point_save(&flush->point, job->cuts, job->files, &job->why);
     }
     if (!err && job->stores_point) {
         err = point_store(&flush->point, job->cuts, &job->point, &job->why);

@@ -98,6 +98,7 @@ enum err log_save_epochs(struct log *log, struct why *why)
 
     names_join(path, log->folder, NAMES_EPOCHS);
     err = disk_replace(log->env->disk, path, text, bytes, why);
+    log->epochs_changed = log->epochs_changed && err != ERR_NONE;
     mem_free(text);
     return err;
 }
@@ -237,11 +238,34 @@ static void log_flush_idle(void *arg)
     log_close_step(arg);
 }
 
+/* An epoch is on the disk before a batch of it counts as flushed, and need not
+ * be before. */
+static void log_flush_epochs(struct log *log)
+{
+    char path[NAMES_PATH_BYTES];
+    struct point_file *file;
+
+    if (!log->epochs_changed) {
+        return;
+    }
+    log->epochs_changed = false;
+    names_join(path, log->folder, NAMES_EPOCHS);
+    file = MEM_NEW(struct point_file);
+    *file = (struct point_file){.path = mem_dupz(path),
+                                .offset = epochs_last_start(&log->epochs),
+                                .is_kafka = true,
+                                .is_synced = true};
+    file->bytes = epochs_encode(&log->epochs, &file->count);
+    flush_file(&log->flush, file);
+    flush_renamed(&log->flush);
+}
+
 void log_flush(struct log *log)
 {
     log->unflushed_records = 0;
     log->flush_timer_set = false;
     env_timer_stop(log->env, &log->flush_timer);
+    log_flush_epochs(log);
     flush_now(&log->flush);
 }
 
@@ -270,6 +294,7 @@ void log_close(struct log *log, void (*done)(void *arg), void *arg)
         }
         flush_sealed(&log->flush, log_active(log));
         log_close_state(log);
+        log_flush_epochs(log);
         flush_now(&log->flush);
     }
     /* Never from inside the call. */
@@ -499,6 +524,7 @@ bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset)
     }
     must(pthread_mutex_lock(&log->epochs_lock) == 0);
     changed = epochs_assign(&log->epochs, epoch, offset);
+    log->epochs_changed = log->epochs_changed || changed;
     must(pthread_mutex_unlock(&log->epochs_lock) == 0);
     return changed;
 }
@@ -517,10 +543,11 @@ bool log_cut_epochs(struct log *log, int64_t start, int64_t end)
 enum err log_begin_epoch(struct log *log, int32_t leader_epoch,
                          struct why *why)
 {
-    if (!log_assign_epoch(log, leader_epoch, log->next_offset)) {
-        return ERR_NONE;
+    if (log->broken) {
+        return why_set(why, ERR_DISK, "the log cannot go on");
     }
-    return log_save_epochs(log, why);
+    (void)log_assign_epoch(log, leader_epoch, log->next_offset);
+    return ERR_NONE;
 }
 
 int32_t log_last_epoch(const struct log *log)

@@ -192,8 +192,9 @@ MUST_USE enum err log_find_max_timestamp(struct log *log, struct log_found *out,
 void log_pin(struct log *log);
 void log_unpin(struct log *log);
 
-/* Owner loop. A new leader epoch begins at the log's end; durable on return.
- * Source: KIP-101. */
+/* Owner loop. A new leader epoch begins at the log's end. It is on disk before
+ * a batch of it counts as flushed; an epoch without one need not be.
+ * Errors: ERR_DISK (the log cannot go on). Source: KIP-101. */
 MUST_USE enum err log_begin_epoch(struct log *log, int32_t leader_epoch,
                                   struct why *why);
 /* Owner loop. The last epoch of the log; -1: none. */

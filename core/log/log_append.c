@@ -268,7 +268,7 @@ struct point_file *log_state_file(struct log *log, const char *name,
                                 .count = counts[deep],
                                 .offset = offset,
                                 .is_kafka = !deep,
-                                .is_synced = name == NULL};
+                                .is_synced = deep && name == NULL};
     return file;
 }
 
@@ -381,10 +381,7 @@ static void log_wrote(struct log *log, struct log_append *append)
     if (err && err != ERR_FULL) {
         log_fail(log, &why);
     }
-    if (log_assign_epoch(log, batch.leader_epoch, batch.base_offset) &&
-        log_save_epochs(log, &why)) {
-        log_fail(log, &why);
-    }
+    (void)log_assign_epoch(log, batch.leader_epoch, batch.base_offset);
     log_set_end(log, append->last_offset + 1);
     log->batches_end = log->end_offset;
     log->unflushed_records += batch.record_count;

@@ -142,7 +142,17 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
     if (!err && log_cut_epochs(log, 0, mark.offset)) {
         err = log_save_epochs(log, why);
     }
-    return err ? err : disk_sync_folder(log->env->disk, log->folder, why);
+    if (!err) {
+        err = disk_sync_folder(log->env->disk, log->folder, why);
+    }
+    if (!err && log->flush.parent_dirty) {
+        /* There is a point now: the next life takes the folder for durable. */
+        char *parent = names_parent(log->folder);
+
+        err = disk_sync_folder(log->env->disk, parent, why);
+        mem_free(parent);
+    }
+    return err;
 }
 
 /* Where a log that is cut at offset ends: before the batch that holds it. at:
@@ -283,20 +293,20 @@ enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
 /* ---- the start ---- */
 
 /* The oldest segments go; the start follows. */
-static enum err log_drop_oldest(struct log *log, uint32_t count,
-                                struct why *why)
+static void log_drop_oldest(struct log *log, uint32_t count)
 {
     int64_t start;
 
     if (count == 0) {
-        return ERR_NONE;
+        return;
     }
     log_drop_segments(log, 0, count, false);
     start = MAX(log->segments[0]->base, log_start_offset(log));
     atomic_store_explicit(&log->view.start, start, memory_order_release);
     log_publish(log);
-    return log_cut_epochs(log, start, INT64_MAX) ? log_save_epochs(log, why)
-                                                 : ERR_NONE;
+    if (log_cut_epochs(log, start, INT64_MAX)) {
+        log->epochs_changed = true;
+    }
 }
 
 /* The largest timestamp of the segment; of its file where no batch has one. */
@@ -344,7 +354,10 @@ static enum err log_retain_some(struct log *log, int64_t wall_ms, bool retain,
     if (count == log->segment_count) {
         err = log_roll(log, why);
     }
-    return err ? err : log_drop_oldest(log, count, why);
+    if (!err) {
+        log_drop_oldest(log, count);
+    }
+    return err;
 }
 
 enum err log_raise_start(struct log *log, int64_t offset, struct why *why)

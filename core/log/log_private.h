@@ -80,6 +80,7 @@ struct log {
     struct uuid removed_as;
     struct env_timer close_timer;
     bool flush_timer_set;
+    bool epochs_changed; /* and not yet handed to a flush */
     bool state_removed; /* by the last log_replay(): wants a sync */
     bool removing;
     bool broken;
@@ -106,7 +107,8 @@ void log_check(const struct log *log);
 void log_fail(struct log *log, const struct why *why);
 void log_push_segment(struct log *log, struct segment *segment);
 void log_publish(struct log *log);
-/* Changes of the epochs; give whether something changed: save it. */
+/* Changes of the epochs; give whether something changed. What is cut is saved
+ * by the caller, what is assigned goes with the next flush. */
 bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset);
 bool log_cut_epochs(struct log *log, int64_t start, int64_t end);
 MUST_USE enum err log_save_epochs(struct log *log, struct why *why);

@@ -30,6 +30,7 @@ struct log_recover {
     struct recover_point point;
     int64_t start;
     int64_t expected; /* the lowest offset that may come */
+    int64_t last_end; /* of the last batch that was looked at */
     bool clean;
     bool changed; /* something is to be synced */
     bool ended;   /* a cut: nothing of what follows stays */
@@ -420,6 +421,7 @@ static enum err log_recover_good(struct log_recover *r,
     enum err err = ERR_NONE;
 
     r->expected = batch_last_offset(&batch->header) + 1;
+    r->last_end = r->expected;
     if (log_assign_epoch(r->log, batch->header.leader_epoch,
                          batch->header.base_offset)) {
         r->changed = true;
@@ -452,6 +454,7 @@ static enum err log_recover_scan(struct log_recover *r,
     scan_init(&scan, handle->file, from, found->bytes);
     segment_rewind(segment, from);
     r->expected = segment->base;
+    r->last_end = segment->base;
     for (;;) {
         struct scan_batch batch = {.position = scan.position};
         struct recover_batch seen = {.position = scan.position};
@@ -560,7 +563,8 @@ static enum err log_recover_segment(struct log_recover *r, uint32_t at,
     enum err err;
 
     if (at > 0 && !r->ended &&
-        !recover_follows(r->found, at, &r->point, r->expected)) {
+        !recover_follows(r->found, at, &r->point, r->last_end,
+                         r->expected)) {
         log_recover_cut(r);
     }
     err = segment_open(r->disk, r->log->folder, found->base, &segment, why);

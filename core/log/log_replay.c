@@ -282,7 +282,7 @@ static enum err log_replay_save(struct log_states *states, int64_t base,
                       ? checkpoint_save_state(log->env->disk, file->path, base,
                                               bytes, false, why)
                       : checkpoint_save_bytes(log->env->disk, file->path,
-                                              bytes, why);
+                                              bytes, false, why);
         }
         point_files_free(file);
     }

@@ -71,7 +71,8 @@ enum err point_save(struct point *point, uint32_t cuts,
             continue;
         }
         err = files->is_kafka
-                  ? checkpoint_save_bytes(point->disk, files->path, bytes, why)
+                  ? checkpoint_save_bytes(point->disk, files->path, bytes,
+                                          files->is_synced, why)
                   : checkpoint_save_state(point->disk, files->path,
                                           files->offset, bytes,
                                           files->is_synced, why);

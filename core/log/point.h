@@ -10,13 +10,13 @@
 #include "log/checkpoint.h"
 #include <pthread.h>
 
-/* A file of producers' state that is to be written. */
+/* A file that is to be written: producers' state, the epochs. */
 struct point_file {
     struct point_file *next; /* a list may be saved at once */
     char *path;              /* mem_, owned */
     char *bytes;             /* mem_, owned */
     size_t count;
-    int64_t offset;
+    int64_t offset; /* it says nothing of what lies above */
     bool is_kafka;  /* as it is, without our header */
     bool is_synced; /* before it gets its name */
 };
