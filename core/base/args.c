@@ -37,19 +37,24 @@ static void args_print_usage(const struct args_command *command)
     printf("\nexample:\n  %s\n", command->example);
 }
 
+/* A command and the first sentence of what it does. */
+static void args_print_line(FILE *to, const struct args_command *command)
+{
+    const char *end = strchr(command->about, '.');
+    int bytes = end == NULL ? (int)strlen(command->about)
+                            : (int)(end - command->about);
+
+    fprintf(to, "  tidemark %-16s %.*s\n", command->name, bytes,
+            command->about);
+}
+
 static void args_print_all(const struct args_group *groups, size_t count,
                            const char *about)
 {
     printf("%s\n\n", about);
     for (size_t i = 0; i < count; i++) {
         for (size_t j = 0; j < groups[i].count; j++) {
-            const struct args_command *command = &groups[i].commands[j];
-            const char *end = strchr(command->about, '.');
-            int bytes = end == NULL ? (int)strlen(command->about)
-                                    : (int)(end - command->about);
-
-            printf("  tidemark %-16s %.*s\n", command->name, bytes,
-                   command->about);
+            args_print_line(stdout, &groups[i].commands[j]);
         }
     }
     printf("\ntidemark COMMAND --help shows its options and an example.\n");
@@ -89,7 +94,48 @@ static const struct args_command *args_find(const struct args_group *groups,
     return NULL;
 }
 
-/* "no such command", with the verbs of the noun or the nearest command. */
+static bool args_is_help(const char *text)
+{
+    return strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0 ||
+           strcmp(text, "help") == 0;
+}
+
+/* Prints the commands that begin with this noun; false when there are none. */
+static bool args_print_verbs(FILE *to, const struct args_group *groups,
+                             size_t count, const char *noun)
+{
+    size_t bytes = strlen(noun);
+    bool found = false;
+
+    for (size_t i = 0; i < count; i++) {
+        for (size_t j = 0; j < groups[i].count; j++) {
+            const struct args_command *command = &groups[i].commands[j];
+
+            if (strncmp(command->name, noun, bytes) == 0 &&
+                command->name[bytes] == ' ') {
+                args_print_line(to, command);
+                found = true;
+            }
+        }
+    }
+    return found;
+}
+
+/* A noun without one of its verbs: lists them; false when it is no noun. */
+static bool args_noun(const struct args_group *groups, size_t count, int argc,
+                      char **argv, int *code)
+{
+    bool asked = argc > 1 && args_is_help(argv[1]);
+    FILE *to = asked ? stdout : stderr;
+
+    if (argc > 1 && !asked) {
+        return false;
+    }
+    *code = asked ? ARGS_DONE : ARGS_MISUSED;
+    return args_print_verbs(to, groups, count, argv[0]);
+}
+
+/* "no such command", with the nearest one. */
 static int args_unknown(const struct args_group *groups, size_t count, int argc,
                         char **argv)
 {
@@ -214,12 +260,6 @@ static int args_take_all(struct args *args, int argc, char **argv)
     return ARGS_DONE;
 }
 
-static bool args_is_help(const char *text)
-{
-    return strcmp(text, "--help") == 0 || strcmp(text, "-h") == 0 ||
-           strcmp(text, "help") == 0;
-}
-
 int args_run(const struct args_group *groups, size_t count, const char *about,
              const char *version, int argc, char **argv)
 {
@@ -236,6 +276,10 @@ int args_run(const struct args_group *groups, size_t count, const char *about,
         return ARGS_DONE;
     }
     args.command = args_find(groups, count, argc - 1, argv + 1, &words);
+    if (args.command == NULL &&
+        args_noun(groups, count, argc - 1, argv + 1, &code)) {
+        return code;
+    }
     if (args.command == NULL) {
         return args_unknown(groups, count, argc - 1, argv + 1);
     }

@@ -93,7 +93,10 @@ enum err folder_open(const char *path, struct folder **out, bool *clean,
     folder->lock_fd = -1;
     err = disk_make_folder(disk_real(), path, why);
     if (err != ERR_NONE) {
-        why_wrap(why, err, "cannot make the data folder");
+        why_wrap(why, err,
+                 "cannot make the data folder; make its parent writable for "
+                 "this user, or choose another place with --set "
+                 "node.data_dir=PATH");
     }
     if (err == ERR_NONE) {
         err = folder_lock(folder, why);

@@ -378,7 +378,9 @@ static bool settings_store_config(struct settings_work *work,
         return false;
     }
     if (topic_config_set(NULL, str_of(config->name), str_of(text), &why)) {
-        complaint_add(&work->complaints, given->value->place, given->path, "%s",
+        complaint_add(&work->complaints, given->value->place, given->path,
+                      "%s (sizes and durations may be text: \"64MiB\", "
+                      "\"7d\")",
                       why.text);
         return false;
     }
