@@ -305,7 +305,7 @@ static void quorum_submit(struct quorum *q)
         raft_last_index(&q->raft) > q->raft.last_stored) {
         return; /* nothing to do, or a write is out */
     }
-    if (storage_free_bytes(q->storage) < limits->disk_reserve_bytes) {
+    if (!storage_has_room(q->storage, limits->disk_reserve_bytes)) {
         quorum_refuse_all(q, &q->queued, ERR_FULL);
         return;
     }
@@ -338,8 +338,9 @@ static unsigned quorum_trailing(const struct quorum *q, uint64_t index)
 }
 
 /* The machine is durable up to index: keep that, tell raft, cut the log, in
- * this order. A crash in between leaves a log that is longer than needed. */
-static void quorum_checkpoint_keep(struct quorum *q, uint64_t index)
+ * this order. A crash in between, or a disk that is full, leaves a log that is
+ * longer than needed. Errors: ERR_FULL; any other one ends the node. */
+static enum err quorum_checkpoint_keep(struct quorum *q, uint64_t index)
 {
     const struct tail *tail = storage_tail(q->storage);
     const struct stable_checkpoint *c = storage_checkpoint(q->storage);
@@ -371,9 +372,10 @@ static void quorum_checkpoint_keep(struct quorum *q, uint64_t index)
             err = storage_cut_head(q->storage, index - trailing + 1, &why);
         }
     }
-    if (err != ERR_NONE) {
+    if (err != ERR_NONE && err != ERR_FULL) {
         quorum_fail(q, &why);
     }
+    return err;
 }
 
 static void quorum_checkpoint_done(struct quorum_checkpoint *checkpoint,
@@ -382,11 +384,14 @@ static void quorum_checkpoint_done(struct quorum_checkpoint *checkpoint,
     struct quorum *q = container_of(checkpoint, struct quorum, checkpoint);
 
     must(q->checkpointing && !q->stepping);
+    if (err == ERR_NONE && !q->broken && !q->closing) {
+        err = quorum_checkpoint_keep(q, checkpoint->index);
+    }
     if (err != ERR_NONE) {
-        trace(TRACE_WARN, "quorum: no checkpoint at %llu: %s",
+        trace(TRACE_WARN,
+              "quorum: no checkpoint at %llu: %s; the log of entries stays "
+              "long, and it is tried again",
               (unsigned long long)checkpoint->index, err_text(err));
-    } else if (!q->broken && !q->closing) {
-        quorum_checkpoint_keep(q, checkpoint->index);
     }
     quorum_checkpoint_over(q, err);
 }

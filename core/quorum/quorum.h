@@ -152,7 +152,8 @@ uint64_t quorum_last(const struct quorum *quorum);
  * the quorum does so by itself each limits.checkpoint_bytes. For a clean stop:
  * the next start then reads next to nothing. done: NULL, or called when it, or
  * the one that is under way, is over; one call at a time.
- * Errors (in done): what the machine gave, ERR_STOPPING. */
+ * Errors (in done): what the machine gave, ERR_FULL (the log stays long),
+ * ERR_STOPPING. */
 void quorum_checkpoint(struct quorum *quorum,
                        void (*done)(void *arg, enum err err), void *arg);
 

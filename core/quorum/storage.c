@@ -146,9 +146,23 @@ bool storage_is_quiet(const struct storage *storage)
     return list_is_empty(&storage->queue);
 }
 
-uint64_t storage_free_bytes(const struct storage *storage)
+bool storage_has_room(struct storage *storage, uint64_t reserve_bytes)
 {
-    return disk_free_bytes(storage->env->disk, storage->folder);
+    uint64_t left = disk_free_bytes(storage->env->disk, storage->folder);
+    bool is_full = left < reserve_bytes;
+
+    if (is_full && !storage->is_full) {
+        trace(TRACE_WARN,
+              "quorum: \"%s\" is on a volume with %llu MiB left, fewer than "
+              "the %llu MiB that are kept free: changes are refused until "
+              "there is space",
+              storage->folder, (unsigned long long)(left >> 20),
+              (unsigned long long)(reserve_bytes >> 20));
+    } else if (!is_full && storage->is_full) {
+        trace(TRACE_INFO, "quorum: \"%s\" has space again", storage->folder);
+    }
+    storage->is_full = is_full;
+    return !is_full;
 }
 
 uint64_t storage_log_bytes(const struct storage *storage)

@@ -52,7 +52,8 @@ uint64_t storage_last_command(const struct storage *storage);
 int32_t storage_term_of(const struct storage *storage, uint64_t index);
 /* Nothing is being written. */
 bool storage_is_quiet(const struct storage *storage);
-uint64_t storage_free_bytes(const struct storage *storage);
+/* Whether so much is left on the volume; says so when that changes. */
+bool storage_has_room(struct storage *storage, uint64_t reserve_bytes);
 /* Of all entries on disk, and what is around them. */
 uint64_t storage_log_bytes(const struct storage *storage);
 
@@ -94,7 +95,7 @@ MUST_USE enum err storage_keep_checkpoint(struct storage *storage,
                                           uint64_t voters_index,
                                           struct str voters, struct why *why);
 /* The log begins at first from now on: what lies below is deleted.
- * Errors: ERR_DISK. */
+ * Errors: ERR_DISK, ERR_FULL. */
 MUST_USE enum err storage_cut_head(struct storage *storage, uint64_t first,
                                    struct why *why);
 

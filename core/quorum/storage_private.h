@@ -1,7 +1,7 @@
 /* storage_private.h - struct storage, for the files that share the work on it:
  *
- * storage.c       the queue of what the disk has to do; term, checkpoints,
- * close storage_load.c  from files to a storage, and whether it may vote
+ * storage.c       the queue of what the disk has to do; term, checkpoints, end
+ * storage_load.c  from files to a storage, and whether it may vote
  * storage_read.c  entries for followers, from memory or from the disk */
 #ifndef QUORUM_STORAGE_PRIVATE_H
 #define QUORUM_STORAGE_PRIVATE_H
@@ -29,6 +29,7 @@ struct storage {
     struct list queue; /* of struct storage_job: first those under way */
     uint32_t under_way;
     struct env_task pump;
+    bool is_full; /* as it was said last */
     bool broken;
     bool abandoned; /* the log is being closed, or was never open */
     void (*closed)(void *arg);

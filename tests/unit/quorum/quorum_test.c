@@ -442,6 +442,33 @@ static void a_machine_that_cannot_is_asked_again_later(void **state)
     one_settle(n);
 }
 
+/* A log that cannot be cut is only long. */
+static void a_full_disk_takes_no_checkpoint_and_ends_nothing(void **state)
+{
+    struct one_node *n = *state;
+
+    n->options.limits.no_trailing = true;
+    n = opened(state);
+    for (uint32_t i = 1; i <= 20; i++) {
+        done(n, i);
+    }
+    simdisk_limit(n->sim_disk, 0);
+    checkpoint_over = false;
+    simenv_run(n->sim, checkpoint_run, n);
+    one_settle(n);
+    assert_true(checkpoint_over);
+    assert_int_equal(checkpoint_err, ERR_FULL);
+    assert_false(n->has_failed);
+    simdisk_limit(n->sim_disk, UINT64_MAX);
+    done(n, 21);
+    checkpoint(n);
+    one_die(n, 5);
+    one_open(n);
+    one_settle(n);
+    assert_int_equal(n->err, ERR_NONE);
+    done(n, 22);
+}
+
 /* What must not vote. */
 
 static void rot_entries(struct one_node *n, uint64_t position)
@@ -700,6 +727,7 @@ int main(void)
         ONE(a_machine_older_than_the_checkpoint_gets_what_the_log_has),
         ONE(a_checkpoint_under_way_is_waited_for_at_the_end),
         ONE(a_machine_that_cannot_is_asked_again_later),
+        ONE(a_full_disk_takes_no_checkpoint_and_ends_nothing),
         ONE(a_log_shorter_than_the_machine_does_not_start),
         ONE(a_log_shorter_than_its_mark_does_not_start),
         ONE(a_flipped_byte_below_the_flushed_end_stops_it),
