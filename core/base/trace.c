@@ -1,7 +1,8 @@
 /* trace.c - one line, one write().
  *
- * What clients send may stand in a line: control characters become '?', so
- * that nobody writes lines of ours. A line that is too long is cut. */
+ * What clients send may stand in a line: control characters become '?', those
+ * of two bytes too (U+0080 to U+009F), so that nobody writes lines of ours or
+ * moves the cursor. A line that is too long is cut. */
 #include "base/trace.h"
 
 #include <stdarg.h>
@@ -34,6 +35,20 @@ static size_t trace_head(char *line, size_t capacity, enum trace_level level)
     return len;
 }
 
+static void trace_tame(char *text, size_t len)
+{
+    for (size_t i = 0; i < len; i++) {
+        unsigned char c = (unsigned char)text[i];
+
+        if (c < ' ' || c == 0x7f) {
+            text[i] = '?';
+        } else if (c == 0xc2 && i + 1 < len &&
+                   ((unsigned char)text[i + 1] & 0xe0) == 0x80) {
+            text[i] = text[i + 1] = '?';
+        }
+    }
+}
+
 void trace(enum trace_level level, const char *format, ...)
 {
     char line[TRACE_LINE_BYTES_MAX];
@@ -52,11 +67,7 @@ void trace(enum trace_level level, const char *format, ...)
     text_len = vsnprintf(line + head, sizeof(line) - head, format, args);
     va_end(args);
     len = head + MIN((size_t)MAX(text_len, 0), sizeof(line) - head - 1);
-    for (size_t i = head; i < len; i++) {
-        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f) {
-            line[i] = '?';
-        }
-    }
+    trace_tame(line + head, len - head);
     line[len++] = '\n';
     written = write(STDERR_FILENO, line, len);
     (void)written;
