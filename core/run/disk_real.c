@@ -17,6 +17,27 @@
 
 enum { FILE_MODE = 0600, FILE_FOLDER_MODE = 0700 };
 
+/* What a person can do about it; "" where the text of the error says it. */
+static const char *real_remedy(int number)
+{
+    switch (number) {
+    case ENOSPC:
+    case EDQUOT:
+        return "; free some space on its volume";
+    case EMFILE:
+        return "; raise ulimit -n, or lower limits.connections";
+    case ENFILE:
+        return "; raise fs.file-max with sysctl";
+    case EACCES:
+    case EPERM:
+        return "; it must belong to the user that runs tidemark";
+    case EIO:
+        return "; look for errors of the disk in the kernel's log (dmesg)";
+    default:
+        return "";
+    }
+}
+
 static enum err real_failed(const char *verb, const char *path, struct why *why)
 {
     int number = errno;
@@ -30,8 +51,19 @@ static enum err real_failed(const char *verb, const char *path, struct why *why)
     } else if (number == EEXIST) {
         err = ERR_EXISTS;
     }
-    return why_set(why, err, "could not %s \"%s\": %s", verb, path,
-                   strerror_r(number, text, sizeof(text)));
+    return why_set(why, err, "could not %s \"%s\": %s%s", verb, path,
+                   strerror_r(number, text, sizeof(text)),
+                   real_remedy(number));
+}
+
+/* Takes count for an error when nothing was written: the caller would try for
+ * ever. Gives whether it is one; errno says which. */
+static bool real_wrote_nothing(ssize_t count)
+{
+    if (count == 0) {
+        errno = EIO;
+    }
+    return count <= 0;
 }
 
 static enum err real_open(struct disk *disk, const char *path,
@@ -92,7 +124,7 @@ static enum err real_write_rest(struct file *file, uint64_t *position,
         ssize_t count =
             TEMP_FAILURE_RETRY(pwrite(file->fd, at, bytes, (off_t)*position));
 
-        if (count < 0) {
+        if (real_wrote_nothing(count)) {
             return real_failed("write", file->path, why);
         }
         at += count;
@@ -116,7 +148,7 @@ static enum err real_write(struct file *file, uint64_t position,
             file->fd, &parts[at], MIN(count - at, IOV_MAX), (off_t)position));
         size_t rest;
 
-        if (written < 0) {
+        if (parts[at].iov_len > 0 ? real_wrote_nothing(written) : written < 0) {
             return real_failed("write", file->path, why);
         }
         position += (uint64_t)written;
