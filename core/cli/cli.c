@@ -2,6 +2,8 @@
  * share. */
 #include "cli/cli.h"
 #include "cli/cli_private.h"
+#include "cli/print.h"
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -38,7 +40,9 @@ bool cli_connect(const struct args *args, struct client **out, int *code)
 
 int cli_failed(const struct why *why)
 {
-    fprintf(stderr, "tidemark: %s\n", why->text);
+    fputs("tidemark: ", stderr);
+    print_text(stderr, str_of(why->text)); /* a broker's words may be in it */
+    fputc('\n', stderr);
     return ARGS_FAILED;
 }
 
@@ -106,7 +110,10 @@ enum err cli_topic(struct client *client, struct str name, bool create,
             return err;
         }
         if (response.topics_count != 1) {
-            return why_set(why, ERR_MALFORMED, "the broker forgot the topic");
+            return why_set(why, ERR_MALFORMED,
+                           "topic \"%.*s\": the broker answered for %" PRId32
+                           " topics instead of this one",
+                           STR_ARG(name), response.topics_count);
         }
         *topic = &response.topics[0];
         err = cli_topic_ready(*topic);

@@ -71,7 +71,9 @@ enum err client_open(const char *servers, struct client **out, struct why *why)
         servers += bytes + strspn(servers + bytes, ",");
     }
     if (!err && client->nodes == NULL) {
-        err = why_set(why, ERR_INVALID, "no server was named");
+        err = why_set(why, ERR_INVALID,
+                      "expected HOST:PORT, such as 127.0.0.1:9092, got "
+                      "nothing");
     }
     if (err) {
         client_close(client);
@@ -131,7 +133,10 @@ static enum err client_connect(struct client *client, int32_t id,
                                struct connection **out, struct why *why)
 {
     enum err err =
-        why_set(why, ERR_CLOSED, "broker %" PRId32 " is unknown", id);
+        why_set(why, ERR_CLOSED,
+                "broker %" PRId32 " is unknown: no broker that was asked has "
+                "named it; try again",
+                id);
 
     for (struct client_node *n = client->nodes; n != NULL; n = n->next) {
         if (n->id != id) {

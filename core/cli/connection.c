@@ -70,7 +70,9 @@ static enum err connection_wait(const struct connection *connection,
             return why_set(why, ERR_CANCELLED, "interrupted");
         }
         if (left_ms <= 0) {
-            return why_set(why, ERR_TIMEOUT, "%s does not answer in time",
+            return why_set(why, ERR_TIMEOUT,
+                           "%s does not answer in time; is it a broker, and "
+                           "not too busy?",
                            connection->address);
         }
         /* A signal may come between the look at stop and poll(): look again
@@ -150,7 +152,9 @@ enum err connection_dial(struct connection *connection, struct why *why)
     snprintf(service, sizeof(service), "%u", connection->port);
     result = getaddrinfo(connection->host, service, &hints, &found);
     if (result != 0) {
-        return why_set(why, ERR_CLOSED, "cannot find \"%s\": %s",
+        return why_set(why, ERR_CLOSED,
+                       "cannot find the host \"%s\" of --server, or of a "
+                       "broker that another one named: %s",
                        connection->host, gai_strerror(result));
     }
     for (struct addrinfo *to = found; to != NULL; to = to->ai_next) {
@@ -171,7 +175,8 @@ static enum err connection_lost(struct connection *connection, enum err err,
     if (err) {
         return err;
     }
-    return why_set(why, ERR_CLOSED, "%s closed the connection",
+    return why_set(why, ERR_CLOSED,
+                   "%s closed the connection; its own log says why",
                    connection->address);
 }
 

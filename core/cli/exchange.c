@@ -10,7 +10,9 @@ enum err exchange_send(struct exchange *x, struct why *why)
     enum err err = writer_frame_close(&x->writer);
 
     if (err) {
-        return why_set(why, err, "the request is too large");
+        return why_set(why, err,
+                       "a %s request of more than 2 GiB cannot be sent",
+                       x->api->name);
     }
     return connection_write(x->connection, writer_output(&x->writer),
                             connection_now_ms() + x->timeout_ms, why);
@@ -33,8 +35,8 @@ static enum err exchange_receive(struct exchange *x, struct why *why)
     bytes = bytes_get_i32(size);
     if (bytes < 4 || bytes > EXCHANGE_FRAME_BYTES_MAX) {
         return why_set(why, ERR_MALFORMED,
-                       "%s does not speak Kafka's protocol (a frame of "
-                       "%" PRId32 " bytes)",
+                       "%s does not speak Kafka's protocol without TLS (a "
+                       "frame of %" PRId32 " bytes); is the port right?",
                        x->connection->address, bytes);
     }
     frame = arena_raw(x->arena, (size_t)bytes);
@@ -48,8 +50,9 @@ static enum err exchange_receive(struct exchange *x, struct why *why)
                                &correlation_id) ||
         correlation_id != x->correlation_id) {
         return why_set(why, ERR_MALFORMED,
-                       "%s answered something else than was asked",
-                       x->connection->address);
+                       "%s answered something else than %s; is it a Kafka "
+                       "broker?",
+                       x->connection->address, x->api->name);
     }
     return ERR_NONE;
 }
@@ -106,7 +109,8 @@ enum err exchange_begin(struct exchange *x, struct connection *connection,
     must(x->api != NULL);
     x->version = MIN(version_max, range.max);
     if (range.min > range.max || x->version < range.min) {
-        return why_set(why, ERR_UNSUPPORTED, "%s does not offer %s",
+        return why_set(why, ERR_UNSUPPORTED,
+                       "%s does not offer %s in a version that this tool knows",
                        connection->address, x->api->name);
     }
     exchange_write_header(x);

@@ -135,6 +135,10 @@ void print_text(FILE *out, struct str text)
 
         if ((c < 0x20 && c != '\t' && c != '\n') || c == 0x7f) {
             fprintf(out, "\\x%02x", c);
+        } else if (c == 0xc2 && i + 1 < text.len &&
+                   ((unsigned char)text.ptr[i + 1] & 0xe0) == 0x80) {
+            /* U+0080 to U+009F are control characters, too. */
+            fprintf(out, "\\x%02x", (unsigned char)text.ptr[++i]);
         } else {
             fputc(c, out);
         }

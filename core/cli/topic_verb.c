@@ -69,6 +69,14 @@ static bool topic_verb_request(const struct args *args, struct arena *arena,
     return true;
 }
 
+/* A name that comes from a broker, in quotes. */
+static void topic_verb_name(const char *before, struct str name)
+{
+    fputs(before, stdout);
+    print_text(stdout, name);
+    fputc('"', stdout);
+}
+
 static void topic_verb_created(const struct create_topics_response_topic *topic,
                                bool json)
 {
@@ -82,12 +90,13 @@ static void topic_verb_created(const struct create_topics_response_topic *topic,
                ",\"replication_factor\":%d}\n",
                id, topic->num_partitions, topic->replication_factor);
     } else if (topic->num_partitions > 0) {
-        printf("created topic \"%.*s\": %" PRId32 " partition%s, %d cop%s\n",
-               STR_ARG(topic->name), topic->num_partitions,
+        topic_verb_name("created topic \"", topic->name);
+        printf(": %" PRId32 " partition%s, %d cop%s\n", topic->num_partitions,
                topic->num_partitions == 1 ? "" : "s", topic->replication_factor,
                topic->replication_factor == 1 ? "y" : "ies");
     } else {
-        printf("created topic \"%.*s\"\n", STR_ARG(topic->name));
+        topic_verb_name("created topic \"", topic->name);
+        fputc('\n', stdout);
     }
 }
 
@@ -342,11 +351,15 @@ static void topic_verb_table(const struct metadata_response_topic *topic,
     char id[UUID_TEXT_BYTES];
 
     uuid_text(topic->topic_id, id);
-    printf("topic \"%.*s\", id %s\n", STR_ARG(topic->name), id);
+    topic_verb_name("topic \"", topic->name);
+    printf(", id %s\n", id);
     for (int32_t i = 0; i < set->configs_count; i++) {
         if (set->configs[i].config_source == 1) {
-            printf("  %.*s = %.*s\n", STR_ARG(set->configs[i].name),
-                   STR_ARG(set->configs[i].value));
+            fputs("  ", stdout);
+            print_text(stdout, set->configs[i].name);
+            fputs(" = ", stdout);
+            print_text(stdout, set->configs[i].value);
+            fputc('\n', stdout);
         }
     }
     for (int32_t i = 0; i < topic->partitions_count; i++) {
@@ -474,7 +487,8 @@ static enum err topic_verb_delete_run(const struct args *args,
             print_json_text(stdout, topic->name);
             fputs("}\n", stdout);
         } else {
-            printf("deleted topic \"%.*s\"\n", STR_ARG(topic->name));
+            topic_verb_name("deleted topic \"", topic->name);
+            fputc('\n', stdout);
         }
     }
     return err;

@@ -314,7 +314,7 @@ static void a_request_that_the_broker_lacks_is_told(void **state)
     assert_int_equal(x.version, 3);
     assert_int_equal(client_exchange(client, 99, &x, API_PRODUCE, 9, &why),
                      ERR_CLOSED);
-    assert_string_equal(why.text, "broker 99 is unknown");
+    assert_non_null(strstr(why.text, "broker 99 is unknown"));
     client_close(client);
     pthread_join(broker.thread, NULL);
     close(broker.listener);
