@@ -52,8 +52,7 @@ static enum err real_failed(const char *verb, const char *path, struct why *why)
         err = ERR_EXISTS;
     }
     return why_set(why, err, "could not %s \"%s\": %s%s", verb, path,
-                   strerror_r(number, text, sizeof(text)),
-                   real_remedy(number));
+                   strerror_r(number, text, sizeof(text)), real_remedy(number));
 }
 
 /* Takes count for an error when nothing was written: the caller would try for

@@ -232,7 +232,9 @@ static void a_trace_is_one_line_that_nobody_can_break(void **state)
 
     capture(line, sizeof(line), TRACE_WARN, "a\nb\x1b[31m");
     assert_string_equal(line + 24, " warn  a?b?[31m\n");
-    capture(line, sizeof(line), TRACE_WARN, "\xc3\xa9 \xc2\x9b" "31m \xc2\xb5");
+    capture(line, sizeof(line), TRACE_WARN,
+            "\xc3\xa9 \xc2\x9b"
+            "31m \xc2\xb5");
     assert_string_equal(line + 24, " warn  \xc3\xa9 ??31m \xc2\xb5\n");
     assert_int_equal(line[10], 'T');
     assert_int_equal(line[23], 'Z');

@@ -444,8 +444,8 @@ static void errors_of_the_system_carry_path_and_reason(void **state)
     assert_int_equal(
         file_write(file, 0, &(struct iovec){(char[]){"x"}, 1}, 1, &why),
         ERR_FULL);
-    assert_string_equal(
-        why.text, "could not write \"/dev/full\": No space left on "
+    assert_string_equal(why.text,
+                        "could not write \"/dev/full\": No space left on "
                         "device; free some space on its volume");
     assert_int_equal(file_truncate(file, 5, &why), ERR_DISK);
     file_close(file);
