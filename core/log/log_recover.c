@@ -453,7 +453,7 @@ static enum err log_recover_scan(struct log_recover *r,
     }
     scan_init(&scan, handle->file, from, found->bytes);
     segment_rewind(segment, from);
-    r->expected = segment->base;
+    r->expected = MAX(r->expected, segment->base);
     r->last_end = segment->base;
     for (;;) {
         struct scan_batch batch = {.position = scan.position};
