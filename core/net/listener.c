@@ -1,18 +1,17 @@
 /* listener.c - bind, listen, accept, and deal connections out to loops. */
 #include "net/net_private.h"
+#include "net/port_holder.h"
 
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
 
 #include <arpa/inet.h>
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -53,7 +52,7 @@ static bool listener_admits(struct net *net,
               "refused a connection: %u are open (limits.connections)", open);
         return false;
     }
-    *is_counted = peer_key_of(address, key);
+    *is_counted = peers_key_of(address, key);
     if (*is_counted &&
         !peers_add(&net->peers, key, limits->connections_per_ip)) {
         trace(TRACE_WARN,
@@ -139,98 +138,6 @@ static void listener_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
-/* The inode of the socket that listens on port, from one of /proc/net's
- * tables; 0: none. */
-static unsigned long listener_find_inode(const char *table, uint16_t port)
-{
-    FILE *file = fopen(table, "re");
-    char line[512];
-    unsigned long found = 0;
-
-    if (file == NULL) {
-        return 0;
-    }
-    while (found == 0 && fgets(line, sizeof(line), file) != NULL) {
-        unsigned int local_port;
-        unsigned int state;
-        unsigned long inode;
-
-        if (sscanf(line,
-                   " %*d: %*[0-9A-Fa-f]:%x %*[0-9A-Fa-f]:%*x %x %*s %*s %*s "
-                   "%*u %*u %lu",
-                   &local_port, &state, &inode) == 3 &&
-            local_port == port && state == 0x0A) {
-            found = inode;
-        }
-    }
-    fclose(file);
-    return found;
-}
-
-/* Whether the process has a descriptor on that socket. */
-static bool listener_process_has(const char *pid, unsigned long inode)
-{
-    char path[64];
-    char wanted[64];
-    DIR *folder;
-    struct dirent *entry;
-    bool found = false;
-
-    snprintf(wanted, sizeof(wanted), "socket:[%lu]", inode);
-    snprintf(path, sizeof(path), "/proc/%.20s/fd", pid);
-    folder = opendir(path);
-    if (folder == NULL) {
-        return false;
-    }
-    while (!found && (entry = readdir(folder)) != NULL) {
-        char target[64] = "";
-
-        found = readlinkat(dirfd(folder), entry->d_name, target,
-                           sizeof(target) - 1) > 0 &&
-                strcmp(target, wanted) == 0;
-    }
-    closedir(folder);
-    return found;
-}
-
-/* Sets text to " (held by NAME, process PID)", or to nothing where the system
- * does not tell. */
-static void listener_holder(uint16_t port, char *text, size_t bytes)
-{
-    unsigned long inode = listener_find_inode("/proc/net/tcp", port);
-    DIR *folder = opendir("/proc");
-    struct dirent *entry;
-
-    text[0] = '\0';
-    if (inode == 0) {
-        inode = listener_find_inode("/proc/net/tcp6", port);
-    }
-    while (folder != NULL && inode != 0 && (entry = readdir(folder)) != NULL) {
-        char path[64];
-        char name[32] = "a process";
-        FILE *comm;
-
-        if (entry->d_name[0] < '0' || entry->d_name[0] > '9' ||
-            !listener_process_has(entry->d_name, inode)) {
-            continue;
-        }
-        snprintf(path, sizeof(path), "/proc/%.20s/comm", entry->d_name);
-        comm = fopen(path, "re");
-        if (comm != NULL) {
-            if (fgets(name, sizeof(name), comm) != NULL) {
-                name[strcspn(name, "\n")] = '\0';
-            }
-            fclose(comm);
-        }
-        snprintf(text, bytes, " (held by %s, process %.20s)", name,
-                 entry->d_name);
-        break;
-    }
-    if (folder != NULL) {
-        closedir(folder);
-    }
-}
-
 /* host as an address; false when it is none. */
 static bool listener_address(const char *host, uint16_t port,
                              struct sockaddr_storage *address, socklen_t *bytes)
@@ -260,7 +167,7 @@ static enum err listener_bind_failed(const char *host, uint16_t port, int error,
     char holder[128] = "";
 
     if (error == EADDRINUSE) {
-        listener_holder(port, holder, sizeof(holder));
+        port_holder(port, holder, sizeof(holder));
         return why_set(why, ERR_EXISTS,
                        "could not listen on %s:%u: the port is taken%s; stop "
                        "that process or choose another port with --set "
@@ -308,12 +215,12 @@ static int listener_socket(const struct sockaddr_storage *address,
     return fd;
 }
 
-enum err net_listen(struct net *net, const char *host, uint16_t port,
-                    uint32_t index, uint16_t *bound_port, struct why *why)
+enum err listener_open(struct net *net, const char *host, uint16_t port,
+                       struct listener **out, uint16_t *bound_port,
+                       struct why *why)
 {
     struct sockaddr_storage address;
     socklen_t bytes;
-    struct listener *listener;
     int fd;
 
     if (!listener_address(host, port, &address, &bytes)) {
@@ -330,25 +237,20 @@ enum err net_listen(struct net *net, const char *host, uint16_t port,
     *bound_port = ntohs(address.ss_family == AF_INET6
                             ? ((struct sockaddr_in6 *)&address)->sin6_port
                             : ((struct sockaddr_in *)&address)->sin_port);
-    listener = MEM_NEW(struct listener);
-    listener->net = net;
-    listener->fd = fd;
-    listener->index = index;
-    listener->next = net->listeners;
-    net->listeners = listener;
+    *out = MEM_NEW(struct listener);
+    (*out)->net = net;
+    (*out)->fd = fd;
     return ERR_NONE;
 }
 
-void net_start(struct net *net)
+void listener_start(struct listener *listener)
 {
-    void *uv = loop_uv(loops_at(net->options.loops, 0));
+    void *uv = loop_uv(loops_at(listener->net->options.loops, 0));
 
-    for (struct listener *l = net->listeners; l != NULL; l = l->next) {
-        must(uv_poll_init(uv, &l->poll, l->fd) == 0);
-        l->poll.data = l;
-        l->polling = true;
-        must(uv_poll_start(&l->poll, UV_READABLE, listener_poll) == 0);
-    }
+    must(uv_poll_init(uv, &listener->poll, listener->fd) == 0);
+    listener->poll.data = listener;
+    listener->polling = true;
+    must(uv_poll_start(&listener->poll, UV_READABLE, listener_poll) == 0);
 }
 
 static void listener_closed(uv_handle_t *handle)

@@ -171,6 +171,27 @@ struct net *net_open(const struct net_options *options)
     return net;
 }
 
+enum err net_listen(struct net *net, const char *host, uint16_t port,
+                    uint32_t index, uint16_t *bound_port, struct why *why)
+{
+    struct listener *listener;
+    enum err err = listener_open(net, host, port, &listener, bound_port, why);
+
+    if (err == ERR_NONE) {
+        listener->index = index;
+        listener->next = net->listeners;
+        net->listeners = listener;
+    }
+    return err;
+}
+
+void net_start(struct net *net)
+{
+    for (struct listener *l = net->listeners; l != NULL; l = l->next) {
+        listener_start(l);
+    }
+}
+
 uint32_t net_connections(const struct net *net)
 {
     return atomic_load_explicit(&net->connections, memory_order_relaxed);

@@ -1,5 +1,4 @@
-/* net_private.h - what net.c, conn.c, conn_out.c, listener.c and peers.c
- * share. */
+/* net_private.h - what net.c, conn*.c and listener.c share. */
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
 
@@ -88,6 +87,26 @@ struct conn {
  * counted: the address that it is counted under; NULL: it is not. */
 void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
                 const struct peer_key *counted);
+
+static inline const struct net_options *conn_options(const struct conn *conn)
+{
+    return &conn->net_loop->net->options;
+}
+
+static inline int64_t conn_now(const struct conn *conn)
+{
+    return env_now_ms(conn->net_loop->env);
+}
+
+/* Frees the connection once it is closed and nothing refers to it any more. */
+void conn_maybe_free(struct conn *conn);
+
+/* Reads what is there, and starts the frames in it. */
+void conn_in_read(struct conn *conn);
+/* Starts every frame that is whole and allowed. */
+void conn_in_parse(struct conn *conn);
+/* Whether anything shall be read now. */
+bool conn_in_is_wanted(const struct conn *conn);
 /* Sends what can be sent; false when the connection was closed by it. */
 bool conn_out_send(struct conn *conn);
 /* The oldest answer is there and waits for the socket. */
@@ -113,6 +132,12 @@ void net_loop_starve(struct net_loop *net_loop, struct conn *conn);
 /* Bytes went back to the budget. */
 void net_loop_given(struct net_loop *net_loop);
 
+/* A bound, listening socket that is not watched yet; as net_listen() says. */
+MUST_USE enum err listener_open(struct net *net, const char *host,
+                                uint16_t port, struct listener **out,
+                                uint16_t *bound_port, struct why *why);
+void listener_start(struct listener *listener);
+/* Closes the socket; the memory goes later. */
 void listener_stop(struct listener *listener);
 
 #endif

@@ -10,7 +10,7 @@ struct peer {
     uint32_t count;
 };
 
-bool peer_key_of(const struct sockaddr_storage *address, struct peer_key *out)
+bool peers_key_of(const struct sockaddr_storage *address, struct peer_key *out)
 {
     static const uint8_t v4_in_v6[12] = {[10] = 0xff, [11] = 0xff};
     static const uint8_t loopback[16] = {[15] = 1};
@@ -34,21 +34,21 @@ bool peer_key_of(const struct sockaddr_storage *address, struct peer_key *out)
     return memcmp(out->bytes, loopback, sizeof(loopback)) != 0;
 }
 
-static struct str peers_key(const struct peer_key *key)
+static struct str peers_bytes(const struct peer_key *key)
 {
     return str_sub(key->bytes, sizeof(key->bytes));
 }
 
 bool peers_add(struct peers *peers, const struct peer_key *key, uint32_t limit)
 {
-    struct peer *peer = map_find(&peers->by_key, peers_key(key));
+    struct peer *peer = map_find(&peers->by_key, peers_bytes(key));
 
     if (peer == NULL) {
         if (limit == 0) {
             return false;
         }
         peer = MEM_NEW(struct peer);
-        map_put(&peers->by_key, peers_key(key), peer);
+        map_put(&peers->by_key, peers_bytes(key), peer);
     }
     if (peer->count >= limit) {
         return false;
@@ -59,11 +59,11 @@ bool peers_add(struct peers *peers, const struct peer_key *key, uint32_t limit)
 
 void peers_remove(struct peers *peers, const struct peer_key *key)
 {
-    struct peer *peer = map_find(&peers->by_key, peers_key(key));
+    struct peer *peer = map_find(&peers->by_key, peers_bytes(key));
 
     must(peer != NULL && peer->count > 0);
     if (--peer->count == 0) {
-        map_remove(&peers->by_key, peers_key(key));
+        map_remove(&peers->by_key, peers_bytes(key));
         mem_free(peer);
     }
 }

@@ -19,8 +19,8 @@ struct peers {
 };
 
 /* False: a loopback address, or none of the internet: not counted. */
-MUST_USE bool peer_key_of(const struct sockaddr_storage *address,
-                          struct peer_key *out);
+MUST_USE bool peers_key_of(const struct sockaddr_storage *address,
+                           struct peer_key *out);
 /* One more of key; false, and nothing counted, when limit are there. */
 MUST_USE bool peers_add(struct peers *peers, const struct peer_key *key,
                         uint32_t limit);

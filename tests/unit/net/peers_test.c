@@ -17,7 +17,7 @@ static bool key_of(const char *text, struct peer_key *key)
         assert_int_equal(inet_pton(AF_INET6, text, &in6->sin6_addr), 1);
         in6->sin6_family = AF_INET6;
     }
-    return peer_key_of(&address, key);
+    return peers_key_of(&address, key);
 }
 
 static void loopback_and_sockets_of_the_machine_have_no_key(void **state)
@@ -29,7 +29,7 @@ static void loopback_and_sockets_of_the_machine_have_no_key(void **state)
     assert_false(key_of("127.255.0.9", &key));
     assert_false(key_of("::1", &key));
     assert_false(key_of("::ffff:127.0.0.1", &key));
-    assert_false(peer_key_of(&local, &key));
+    assert_false(peers_key_of(&local, &key));
     assert_true(key_of("128.0.0.1", &key));
     assert_true(key_of("2001:db8::1", &key));
 }
