@@ -2,6 +2,8 @@
  * what is read. */
 #include "unit/coord/node.h"
 
+#include <semaphore.h>
+
 static void simple_script(struct node *node)
 {
     struct node_ask *ask;
@@ -362,15 +364,27 @@ static void an_answer_has_a_bound(void **state)
 
 static struct mail look_mail;
 static struct node *look_node;
+static void (*look_deliver_to)(struct mail *mail);
+static sem_t look_over;
 static int64_t look_offsets; /* stored, when somebody looked */
+
+static void look_run(struct mail *mail)
+{
+    look_deliver_to(mail);
+    sem_post(&look_over);
+}
 
 /* As if the timer had fired; the node's clock was wrong for so long. */
 static void look(struct node *node, void (*deliver)(struct mail *mail))
 {
+    sem_init(&look_over, 0, 0);
     look_node = node;
-    look_mail.deliver = deliver;
+    look_deliver_to = deliver;
+    look_mail.deliver = look_run;
     mail_send(loops_at(node->loops, 0), &look_mail);
-    node_pause(node, 50);
+    while (sem_wait(&look_over) != 0) {
+    }
+    node_pause(node, 400);
 }
 
 static void look_deliver(struct mail *mail)
