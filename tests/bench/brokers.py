@@ -4,6 +4,7 @@ data away again. All are pinned to core 0, clients to core 1.
 The data goes at once, and memory is touched before each run: this kind of
 machine hands free memory back to its host, and a page that is touched anew
 costs the run CPU time."""
+import contextlib
 import os
 import pathlib
 import random
@@ -49,6 +50,20 @@ def wakeups(pid):
                pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"))
 
 
+@contextlib.contextmanager
+def real_time(pid):
+    """All threads of a broker before those of the machine's other work, for
+    the seconds of a run."""
+    if not FIFO:
+        yield
+        return
+    subprocess.run(["chrt", "-a", "-f", "-p", "10", str(pid)], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["chrt", "-a", "-o", "-p", "0", str(pid)])
+
+
 def touch_memory(size):
     """Writes and removes a file of so many bytes: the pages that the next run
     takes were used just now, and are not fetched from the machine's host."""
@@ -74,9 +89,6 @@ class Process:
         finally:
             os.sched_setaffinity(0, range(os.cpu_count()))
         self.pid = self.process.pid
-        if FIFO:
-            os.sched_setscheduler(self.pid, os.SCHED_FIFO,
-                                  os.sched_param(10))
 
     def begin(self, topic_configs=None):
         self.end()
