@@ -59,6 +59,11 @@ struct api_request {
     struct flow flow; /* of handlers that wait */
 };
 
+/* Control loop, once the metadata is there. */
+struct api *api_open(const struct api_options *options);
+/* No request may run any more. */
+void api_free(struct api *api);
+
 /* The body does not follow the protocol: closes the connection, as Kafka does,
  * and says so in the trace. The request is void. */
 void api_malformed(struct api_request *r);

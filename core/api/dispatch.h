@@ -4,10 +4,6 @@
 
 #include "api/api.h"
 
-struct api *api_open(const struct api_options *options);
-/* No request may run any more. */
-void api_close_all(struct api *api);
-
 /* The handler for net/: arg is a struct api. */
 void dispatch_request(void *arg, struct request *request);
 bool dispatch_overlaps(void *arg, const uint8_t *frame, uint32_t bytes);

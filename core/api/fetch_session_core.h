@@ -69,6 +69,7 @@ struct fetch_session_wish {
     int64_t fetch_offset;
 };
 
+/* limit: of sessions; partitions_limit: of all of them together. */
 void fetch_session_cache_init(struct fetch_session_cache *cache, uint32_t limit,
                               uint32_t partitions_limit);
 /* All requests must be done. */

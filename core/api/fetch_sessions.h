@@ -14,8 +14,10 @@ struct fetch_sessions {
     struct fetch_session_cache cache;
 };
 
+/* env: of the loop; the limits are those of fetch_session_cache_init(). */
 struct fetch_sessions *fetch_sessions_open(struct env *env, uint32_t limit,
                                            uint32_t partitions_limit);
+/* All requests must be done. */
 void fetch_sessions_close(struct fetch_sessions *sessions);
 /* For so many partitions. NULL: no room; the client goes on without a session.
  */

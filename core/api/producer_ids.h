@@ -11,8 +11,10 @@
 
 struct producer_ids;
 
+/* block_count: ids that one command sets aside. */
 struct producer_ids *producer_ids_open(struct controller *controller,
                                        int32_t node_id, uint32_t block_count);
+/* Nobody may wait for an id. */
 void producer_ids_close(struct producer_ids *ids);
 
 /* Caller's memory, in use until done. */

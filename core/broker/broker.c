@@ -374,7 +374,7 @@ static void broker_coordinator_closed(void *arg)
 {
     struct server *server = arg;
 
-    api_close_all(server->api);
+    api_free(server->api);
     controller_close(server->controller, broker_controller_closed, server);
 }
 

@@ -29,7 +29,7 @@ struct controller_options {
     struct topic_settings topic_defaults;
     int64_t retention_check_ms;
     int64_t partitions_max; /* of all topics together */
-    uint32_t producers_max;  /* that a partition remembers; 0: any number */
+    uint32_t producers_max; /* that a partition remembers; 0: any number */
     uint64_t reserve_bytes; /* of the disk: what grows is refused below it */
     bool clean;             /* the last stop was clean */
     /* The node cannot go on (a disk failed, the state is not ours). */

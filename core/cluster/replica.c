@@ -52,6 +52,7 @@ struct replica {
     int64_t retention_check_ms;
     struct wall *wall;
     struct waiter flushed;
+    bool retaining; /* retention is set */
     struct env_timer retention;
     bool ticking; /* appends_tick is set */
     struct env_timer appends_tick;
@@ -136,7 +137,8 @@ static void replica_retain(struct env_timer *timer)
     int64_t due =
         log_retain(replica->log, wall_look(replica->wall, replica->env));
 
-    if (due != INT64_MAX) {
+    replica->retaining = due != INT64_MAX;
+    if (replica->retaining) {
         env_timer_set(replica->env, timer,
                       MAX(due, replica->retention_check_ms));
     }
@@ -145,7 +147,8 @@ static void replica_retain(struct env_timer *timer)
 /* Something was appended: retention has something to look at again. */
 static void replica_want_retention(struct replica *replica)
 {
-    if (replica->retention.node.place == 0) {
+    if (!replica->retaining) {
+        replica->retaining = true;
         env_timer_set(replica->env, &replica->retention,
                       replica->retention_check_ms);
     }

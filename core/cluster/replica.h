@@ -28,8 +28,8 @@ struct replica_options {
     struct log_config config;
     int64_t retention_check_ms;
     uint32_t producers_max; /* idempotent ones to remember; 0: any number */
-    struct wall *wall; /* retention's clock; borrowed */
-    bool clean;        /* the last stop was clean */
+    struct wall *wall;      /* retention's clock; borrowed */
+    bool clean;             /* the last stop was clean */
     /* A disk failure: ends the process. */
     void (*failed)(void *arg, const struct why *why);
     void *failed_arg;

@@ -13,6 +13,7 @@
 
 struct replicas;
 
+/* control_env: of the control loop, on which this is called. */
 struct replicas *replicas_open(struct env *control_env);
 /* Nothing may be in it, and no loop may look any more. done: later, when all
  * that was taken out is gone. */

@@ -167,7 +167,7 @@ static inline void world_coordinator_closed(void *arg)
 {
     struct api_world *w = arg;
 
-    api_close_all(w->api);
+    api_free(w->api);
     controller_close(w->controller, world_controller_closed, w);
 }
 
