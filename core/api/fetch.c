@@ -432,7 +432,11 @@ static enum flow_verdict fetch_read(struct flow *flow)
         if (item->err != ERR_NONE) {
             item->high_watermark = -1;
             item->log_start = -1;
-        } else if (item->range.bytes > 0) {
+            continue;
+        }
+        /* It may have moved since the look: no record lies above it. */
+        item->high_watermark = log_visible_end(replica_log(item->replica));
+        if (item->range.bytes > 0) {
             first = false;
             left -= MIN(left, item->range.bytes);
         }

@@ -88,11 +88,13 @@ struct conn {
 void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
                 const struct peer_key *counted);
 
+/* Those of its net. */
 static inline const struct net_options *conn_options(const struct conn *conn)
 {
     return &conn->net_loop->net->options;
 }
 
+/* The turn's milliseconds. */
 static inline int64_t conn_now(const struct conn *conn)
 {
     return env_now_ms(conn->net_loop->env);
