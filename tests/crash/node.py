@@ -29,12 +29,19 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
-def free_port():
+def own_host():
+    """A loopback address that no other test process uses: between a kill and
+    a restart nobody else can take the port and answer in our place."""
+    pid = os.getpid()
+    return f"127.{64 + (pid >> 16 & 63)}.{pid >> 8 & 255}.{pid & 255}"
+
+
+def free_port(host):
     """Below the ephemeral range, so that no client's own port takes it."""
     while True:
         port = random.randrange(10_000, 32_000)
         with socket.socket() as probe:
-            if probe.connect_ex(("127.0.0.1", port)) != 0:
+            if probe.connect_ex((host, port)) != 0:
                 return port
 
 
@@ -44,8 +51,8 @@ class Node:
             prefix="tidemark-crash.")
         self.folder = pathlib.Path(folder or self.made.name)
         self.data = self.folder / "data"
-        self.port = free_port()
-        self.bootstrap = f"127.0.0.1:{self.port}"
+        host = own_host()
+        self.bootstrap = f"{host}:{free_port(host)}"
         self.settings = {
             **settings, "node.data_dir": self.data,
             "listeners.1.bind": self.bootstrap}
