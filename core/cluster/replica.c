@@ -52,7 +52,7 @@ struct replica {
     int64_t retention_check_ms;
     struct wall *wall;
     struct waiter flushed;
-    bool retaining; /* retention is set */
+    int64_t retention_at_ms; /* when it is due; INT64_MAX: never */
     struct env_timer retention;
     bool ticking; /* appends_tick is set */
     struct env_timer appends_tick;
@@ -131,27 +131,34 @@ static void replica_flushed(struct waiter *waiter)
     }
 }
 
+/* Has retention look in so long, if it would look later than that. */
+static void replica_retain_in(struct replica *replica, int64_t delay_ms)
+{
+    int64_t at_ms = env_now_ms(replica->env) + delay_ms;
+
+    if (at_ms < replica->retention_at_ms) {
+        replica->retention_at_ms = at_ms;
+        env_timer_set(replica->env, &replica->retention, delay_ms);
+    }
+}
+
 static void replica_retain(struct env_timer *timer)
 {
     struct replica *replica = container_of(timer, struct replica, retention);
     int64_t due =
         log_retain(replica->log, wall_look(replica->wall, replica->env));
 
-    replica->retaining = due != INT64_MAX;
-    if (replica->retaining) {
-        env_timer_set(replica->env, timer,
-                      MAX(due, replica->retention_check_ms));
+    replica->retention_at_ms = INT64_MAX;
+    if (due != INT64_MAX) {
+        replica_retain_in(replica, MAX(due, replica->retention_check_ms));
     }
 }
 
-/* Something was appended: retention has something to look at again. */
+/* Something was appended: retention has something to look at again, and not
+ * only when the oldest record will be too old. */
 static void replica_want_retention(struct replica *replica)
 {
-    if (!replica->retaining) {
-        replica->retaining = true;
-        env_timer_set(replica->env, &replica->retention,
-                      replica->retention_check_ms);
-    }
+    replica_retain_in(replica, replica->retention_check_ms);
 }
 
 static void replica_append_finish(struct replica_append *append, enum err err)
@@ -217,6 +224,7 @@ enum err replica_open(const struct replica_options *options,
     replica->leader_epoch = options->leader_epoch;
     replica->flush_commit = options->config.flush_commit;
     replica->retention_check_ms = options->retention_check_ms;
+    replica->retention_at_ms = INT64_MAX;
     replica->wall = options->wall;
     replica->flushed.wake = replica_flushed;
     replica->retention.fire = replica_retain;
