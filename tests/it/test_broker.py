@@ -195,6 +195,13 @@ def test_sigterm_ends_it_though_clients_wait(start_broker):
 
 def test_old_segments_go_and_the_log_starts_later(start_broker):
     broker = start_broker(**{"storage.retention_check": "100ms"})
+
+    def ends(raw):
+        return [raw.call("ListOffsets", 4, ReplicaId=-1, Topics=[{
+            "Name": "t", "Partitions": [
+                {"PartitionIndex": 0, "Timestamp": when}]}])[
+            "Topics"][0]["Partitions"][0]["Offset"] for when in (-2, -1)]
+
     with Connection(broker.bootstrap) as raw:
         create(raw, "t", **{"segment.bytes": str(1 << 20),
                             "retention.bytes": str(3 << 20)})
@@ -205,24 +212,21 @@ def test_old_segments_go_and_the_log_starts_later(start_broker):
         while sum(p.stat().st_size for p in folder.glob("*.log")) > 5 << 20:
             assert time.monotonic() < deadline
             time.sleep(0.05)
-
-        def start():
-            answer = raw.call("ListOffsets", 4, ReplicaId=-1, Topics=[{
-                "Name": "t", "Partitions": [
-                    {"PartitionIndex": 0, "Timestamp": -2}]}])
-            return answer["Topics"][0]["Partitions"][0]["Offset"]
-
-        begin = start()
-        assert 5 <= begin < 20
+        first, end = ends(raw)
+        assert 5 <= first < end == 20
     broker.kill()
     broker.restart()
     with Connection(broker.bootstrap) as raw:
-        answer = raw.call("Fetch", 11, ReplicaId=-1, MaxWaitMs=0, MinBytes=0,
-                          Topics=[{"Topic": "t", "Partitions": [
-                              {"Partition": 0, "FetchOffset": 0,
-                               "PartitionMaxBytes": 1}]}])
-        part = answer["Responses"][0]["Partitions"][0]
-        assert part["ErrorCode"] == 1 and part["LogStartOffset"] >= begin
+        again, end = ends(raw)
+        assert first <= again < end == 20
+        for offset, error in (0, 1), (first - 1, 1), (again, 0):
+            answer = raw.call("Fetch", 11, ReplicaId=-1, MaxWaitMs=0,
+                              MinBytes=0, Topics=[{"Topic": "t",
+                                                   "Partitions": [
+                                  {"Partition": 0, "FetchOffset": offset,
+                                   "PartitionMaxBytes": 1}]}])
+            part = answer["Responses"][0]["Partitions"][0]
+            assert part["ErrorCode"] == error, offset
 
 
 def switches(pid):
