@@ -95,11 +95,12 @@ void batch_set_timestamps(void *batch, bool log_append_time,
 void batch_seal(void *batch);
 
 /* The bytes after the header, decompressed: a slice of the batch, or memory
- * from the arena.
+ * that lives as long as the arena's.
  *
  * batch: parsed into h. bytes_max: refuse to unpack more than this.
  * Errors: ERR_UNSUPPORTED (no such codec), ERR_CORRUPT (does not unpack),
- *         ERR_TOO_LARGE (over bytes_max). */
+ *         ERR_TOO_LARGE (over bytes_max), ERR_BUSY (over the arena's
+ *         budget). */
 MUST_USE enum err batch_payload(const void *batch, const struct batch_header *h,
                                 size_t bytes_max, struct arena *arena,
                                 struct str *out);

@@ -1,7 +1,7 @@
 /* compress.c - zlib, snappy, lz4 and zstd behind two functions.
  *
- * Unpacking: the output grows in the arena, by doubling, up to one byte more
- * than the caller allows; an output that reaches that byte is refused. So a few
+ * Unpacking: the output grows by doubling, up to one byte more than the caller
+ * allows; an output that reaches that byte is refused. So a few
  * bytes that unpack to gigabytes cost no more than the limit. zstd unpacks in
  * one call into a block of the right size, or of a guess that is tried again
  * larger, because its streaming form would take a window of up to 128 MiB. */
@@ -10,6 +10,7 @@
 #include "wire/compress.h"
 
 #include "base/bytes.h"
+#include "base/mem.h"
 
 #include <limits.h>
 #include <lz4frame.h>
@@ -20,7 +21,8 @@
 
 enum {
     OUTPUT_BYTES_MIN = 4096,
-    GZIP_WINDOW_BITS = 15 + 16, /* zlib: 16 more means the gzip format */
+    OUTPUT_BYTES_CHARGED = 1 << 20, /* at a time, whatever the budget says */
+    GZIP_WINDOW_BITS = 15 + 16,     /* zlib: 16 more means the gzip format */
     GZIP_MEMORY_LEVEL = 8,
     LZ4_LEVEL_MAX = 12,
     ZSTD_GUESS_RATIO_MAX = 256,
@@ -32,36 +34,86 @@ enum {
 static const uint8_t snappy_header[SNAPPY_HEADER_BYTES] = {
     0x82, 'S', 'N', 'A', 'P', 'P', 'Y', 0, 0, 0, 0, 1, 0, 0, 0, 1};
 
+/* Unpacked bytes, freed with the arena; not in it, because it could not give
+ * back what they have grown out of. */
+struct output_memory {
+    struct arena_cleanup cleanup;
+    struct budget *budget; /* NULL: none */
+    uint64_t charged;
+    uint8_t *ptr;
+};
+
 /* Where unpacked bytes go. */
 struct output {
-    struct arena *arena;
+    struct output_memory *memory;
     uint8_t *ptr;
     size_t used;
     size_t room;
     size_t room_max; /* one more than is allowed */
+    bool is_refused; /* by the budget */
 };
 
-static void output_init(struct output *o, struct arena *arena, size_t guess,
+static void output_release(struct arena_cleanup *cleanup)
+{
+    struct output_memory *memory =
+        container_of(cleanup, struct output_memory, cleanup);
+
+    if (memory->budget != NULL) {
+        budget_give(memory->budget, memory->charged);
+    }
+    mem_free(memory->ptr);
+}
+
+/* A little is charged, more has to be asked for. */
+static bool output_charge(struct output_memory *memory, size_t bytes)
+{
+    if (memory->budget == NULL) {
+        return true;
+    }
+    if (bytes > OUTPUT_BYTES_CHARGED) {
+        if (!budget_take(memory->budget, bytes)) {
+            return false;
+        }
+    } else {
+        budget_charge(memory->budget, bytes);
+    }
+    memory->charged += bytes;
+    return true;
+}
+
+static bool output_resize(struct output *o, size_t room)
+{
+    if (!output_charge(o->memory, room - o->room)) {
+        o->is_refused = true;
+        return false;
+    }
+    o->memory->ptr = mem_realloc(o->memory->ptr, room);
+    o->ptr = o->memory->ptr;
+    o->room = room;
+    return true;
+}
+
+static bool output_init(struct output *o, struct arena *arena, size_t guess,
                         size_t bytes_max)
 {
-    *o = (struct output){.arena = arena, .room_max = bytes_max + 1};
-    o->room = MIN(MAX(guess, (size_t)OUTPUT_BYTES_MIN), o->room_max);
-    o->ptr = arena_raw(arena, o->room);
+    struct output_memory *memory = ARENA_NEW(arena, struct output_memory);
+
+    memory->budget = arena->budget;
+    memory->cleanup.run = output_release;
+    arena_on_reset(arena, &memory->cleanup);
+    *o = (struct output){.memory = memory, .room_max = bytes_max + 1};
+    return output_resize(
+        o, MIN(MAX(guess, (size_t)OUTPUT_BYTES_MIN), o->room_max));
 }
 
 /* False when there is no more to give. */
 static bool output_grow(struct output *o)
 {
-    uint8_t *ptr;
-
     if (o->room >= o->room_max) {
         return false;
     }
-    o->room = o->room > o->room_max / 2 ? o->room_max : o->room * 2;
-    ptr = arena_raw(o->arena, o->room);
-    memcpy(ptr, o->ptr, o->used);
-    o->ptr = ptr;
-    return true;
+    return output_resize(o,
+                         o->room > o->room_max / 2 ? o->room_max : o->room * 2);
 }
 
 static enum err output_finish(const struct output *o, struct str *out)
@@ -248,12 +300,18 @@ enum err compress_decode(int codec, struct str in, size_t bytes_max,
         return ERR_UNSUPPORTED;
     }
     bytes_max = MIN(bytes_max, (size_t)INT32_MAX);
-    output_init(&o, arena, codec == CODEC_ZSTD ? zstd_guess(in) : in.len * 4,
-                bytes_max);
+    if (!output_init(&o, arena,
+                     codec == CODEC_ZSTD ? zstd_guess(in) : in.len * 4,
+                     bytes_max)) {
+        return ERR_BUSY;
+    }
     err = codec == CODEC_GZIP     ? gzip_decode(in, &o)
           : codec == CODEC_SNAPPY ? snappy_decode(in, &o)
           : codec == CODEC_LZ4    ? lz4_decode(in, &o)
                                   : zstd_decode(in, &o);
+    if (o.is_refused) {
+        return ERR_BUSY;
+    }
     return err ? err : output_finish(&o, out);
 }
 

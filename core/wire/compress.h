@@ -22,11 +22,12 @@ enum codec {
 
 enum { COMPRESS_LEVEL_DEFAULT = INT32_MIN };
 
-/* Unpacks into memory from the arena.
+/* Unpacks into memory that lives as long as the arena's.
  *
  * codec: as a batch's attributes have it. bytes_max: of the output.
  * Errors: ERR_UNSUPPORTED (no such codec), ERR_CORRUPT (does not unpack, or
- *         ends early), ERR_TOO_LARGE (over bytes_max). */
+ *         ends early), ERR_TOO_LARGE (over bytes_max), ERR_BUSY (the arena's
+ *         budget has no room for it now). */
 MUST_USE enum err compress_decode(int codec, struct str in, size_t bytes_max,
                                   struct arena *arena, struct str *out);
 

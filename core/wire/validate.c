@@ -16,6 +16,7 @@ enum { NO_TIMESTAMP = -1, ERRORS_ROOM_FIRST = 8 };
 struct validation {
     const struct validate_rules *rules;
     struct arena *arena;
+    struct arena unpacked; /* of the payload: gone when all is checked */
     struct validate_result *out;
     struct str payload;
     int64_t max_timestamp;
@@ -103,7 +104,7 @@ static enum err check_header(const uint8_t *batch, size_t bytes,
 static enum err unpack(const uint8_t *batch, struct validation *v)
 {
     switch (batch_payload(batch, &v->out->header, v->rules->payload_bytes_max,
-                          v->arena, &v->payload)) {
+                          &v->unpacked, &v->payload)) {
     case ERR_NONE:
         return ERR_NONE;
     case ERR_UNSUPPORTED:
@@ -112,6 +113,10 @@ static enum err unpack(const uint8_t *batch, struct validation *v)
     case ERR_TOO_LARGE:
         return refuse(v->out, ERR_MESSAGE_TOO_LARGE,
                       "the record batch unpacks to more than is allowed");
+    case ERR_BUSY:
+        return refuse(v->out, ERR_BUSY,
+                      "there is no memory to unpack the record batch in just "
+                      "now (limits.memory)");
     default:
         return refuse(v->out, ERR_INVALID_RECORD,
                       "the record batch cannot be unpacked");
@@ -284,7 +289,7 @@ static enum err rewrite(struct validation *v, int codec)
     struct record record;
     struct str batch = STR_NULL;
 
-    batch_builder_init(&builder, v->arena, &options,
+    batch_builder_init(&builder, &v->unpacked, &options,
                        v->payload.len + BATCH_HEADER_BYTES);
     record_iter_init(&iter, &old, v->payload);
     while (record_iter_next(&iter, &record)) {
@@ -305,8 +310,34 @@ static enum err rewrite(struct validation *v, int codec)
                       "the record batch is larger than max.message.bytes after "
                       "compression by the broker");
     }
-    out->batch = (uint8_t *)batch.ptr; /* our own bytes, in our arena */
+    out->batch = arena_raw(v->arena, batch.len);
+    memcpy(out->batch, batch.ptr, batch.len);
     return ERR_NONE;
+}
+
+/* The batch as it will be on disk; what it was unpacked to is still there. */
+static enum err settle(struct validation *v)
+{
+    const struct validate_rules *rules = v->rules;
+    struct validate_result *out = v->out;
+    int codec = out->header.attributes & BATCH_CODEC_MASK;
+    enum err err;
+
+    if (rules->codec != VALIDATE_CODEC_PRODUCER && rules->codec != codec) {
+        codec = rules->codec;
+        v->needs_rewrite = true;
+    }
+    if (v->needs_rewrite) {
+        err = rewrite(v, codec);
+        if (err) {
+            return err;
+        }
+    }
+    batch_set_timestamps(out->batch, rules->log_append_time,
+                         rules->log_append_time ? rules->now_ms
+                                                : v->max_timestamp);
+    return batch_header_parse(out->batch, batch_bytes(out->batch),
+                              &out->header);
 }
 
 enum err validate_batch(uint8_t *batch, size_t bytes,
@@ -315,33 +346,17 @@ enum err validate_batch(uint8_t *batch, size_t bytes,
 {
     struct validation v = {.rules = rules,
                            .arena = arena,
+                           .unpacked = {.budget = arena->budget},
                            .out = out,
                            .max_timestamp = NO_TIMESTAMP};
     enum err err;
-    int codec;
 
     *out = (struct validate_result){.batch = batch};
     err = check_shape(batch, bytes, rules, out);
     err = err ? err : check_header(batch, bytes, rules, out);
     err = err ? err : unpack(batch, &v);
     err = err ? err : check_records(&v);
-    if (err) {
-        return err;
-    }
-    codec = out->header.attributes & BATCH_CODEC_MASK;
-    if (rules->codec != VALIDATE_CODEC_PRODUCER && rules->codec != codec) {
-        codec = rules->codec;
-        v.needs_rewrite = true;
-    }
-    if (v.needs_rewrite) {
-        err = rewrite(&v, codec);
-        if (err) {
-            return err;
-        }
-    }
-    batch_set_timestamps(out->batch, rules->log_append_time,
-                         rules->log_append_time ? rules->now_ms
-                                                : v.max_timestamp);
-    return batch_header_parse(out->batch, batch_bytes(out->batch),
-                              &out->header);
+    err = err ? err : settle(&v);
+    arena_reset(&v.unpacked);
+    return err;
 }

@@ -49,7 +49,8 @@ struct validate_result {
 /* batch: the bytes of one partition in a Produce request; changed in place.
  * Errors: ERR_INVALID_RECORD, ERR_CORRUPT_MESSAGE, ERR_MESSAGE_TOO_LARGE,
  *         ERR_UNSUPPORTED_COMPRESSION_TYPE, ERR_INVALID_TIMESTAMP: as Kafka's
- *         broker answers them. */
+ *         broker answers them; ERR_BUSY: the arena's budget has no room to
+ *         unpack it now. */
 MUST_USE enum err validate_batch(uint8_t *batch, size_t bytes,
                                  const struct validate_rules *rules,
                                  struct arena *arena,

@@ -101,21 +101,46 @@ static void one_byte_over_the_limit_is_refused(void **state)
 /* 64 MiB of zeroes pack to very little. */
 static void a_bomb_costs_no_more_than_the_limit(void **state)
 {
-    struct fixture *f = *state;
     size_t bytes = (size_t)64 << 20;
     struct arena big = {0};
     struct str in = str_sub(arena_alloc(&big, bytes), bytes), packed, out;
 
     for (int codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
-        size_t before = arena_used_bytes(&f->arena);
+        struct budget budget;
+        struct arena arena = {.budget = &budget};
 
+        budget_init(&budget, UINT64_MAX);
         assert_int_equal(
             compress_encode(codec, COMPRESS_LEVEL_DEFAULT, in, &big, &packed),
             ERR_NONE);
+        assert_int_equal(compress_decode(codec, packed, 1 << 20, &arena, &out),
+                         ERR_TOO_LARGE);
+        assert_true(budget.used_bytes <= (1 << 20) + 4096);
+        arena_reset(&arena);
+        assert_int_equal(budget.used_bytes, 0);
+    }
+    arena_reset(&big);
+}
+
+static void what_the_budget_has_no_room_for_is_busy(void **state)
+{
+    size_t bytes = (size_t)64 << 20;
+    struct arena big = {0};
+    struct str in = str_sub(arena_alloc(&big, bytes), bytes), packed, out;
+
+    for (int codec = CODEC_GZIP; codec <= CODEC_ZSTD; codec++) {
+        struct budget budget;
+        struct arena arena = {.budget = &budget};
+
+        budget_init(&budget, 16 << 20);
         assert_int_equal(
-            compress_decode(codec, packed, 1 << 20, &f->arena, &out),
-            ERR_TOO_LARGE);
-        assert_true(arena_used_bytes(&f->arena) - before < (size_t)4 << 20);
+            compress_encode(codec, COMPRESS_LEVEL_DEFAULT, in, &big, &packed),
+            ERR_NONE);
+        assert_int_equal(compress_decode(codec, packed, bytes, &arena, &out),
+                         ERR_BUSY);
+        assert_true(budget.used_bytes <= 17 << 20);
+        arena_reset(&arena);
+        assert_int_equal(budget.used_bytes, 0);
     }
     arena_reset(&big);
 }
@@ -244,6 +269,7 @@ int main(void)
         TEST(levels_are_the_codec_s_own),
         TEST(one_byte_over_the_limit_is_refused),
         TEST(a_bomb_costs_no_more_than_the_limit),
+        TEST(what_the_budget_has_no_room_for_is_busy),
         TEST(a_stream_that_ends_early_or_is_damaged_is_corrupt),
         TEST(snappy_without_framing_is_read),
         TEST(snappy_blocks_that_lie_about_their_length_are_corrupt),

@@ -440,6 +440,38 @@ static void a_batch_that_grows_over_the_limit_is_too_large(void **state)
     assert_refused(f, ERR_MESSAGE_TOO_LARGE);
 }
 
+/* What was unpacked is given back with the answer still to come. */
+static void unpacking_takes_from_the_budget_and_gives_back(void **state)
+{
+    struct fixture *f = *state;
+    size_t bytes = (size_t)40 << 20;
+    struct arena big = {0};
+    struct batch_record record = {.timestamp = NOW,
+                                  .value = {arena_alloc(&big, bytes), bytes}};
+    struct budget budget;
+
+    f->options.attributes = CODEC_GZIP;
+    f->rules.batch_bytes_max = 1 << 20;
+    f->rules.payload_bytes_max = 100 << 20;
+    build(f, &record, 1);
+    arena_reset(&big);
+    for (int has_room = 0; has_room < 2; has_room++) {
+        struct arena arena = {.budget = &budget};
+
+        budget_init(&budget, has_room ? 128 << 20 : 16 << 20);
+        f->rules.codec = has_room ? CODEC_ZSTD : VALIDATE_CODEC_PRODUCER;
+        assert_int_equal(
+            validate_batch(f->batch, f->bytes, &f->rules, &arena, &f->result),
+            has_room ? ERR_NONE : ERR_BUSY);
+        assert_true(budget.used_bytes < 1 << 20);
+        if (has_room) {
+            assert_sealed(f);
+        }
+        arena_reset(&arena);
+        assert_int_equal(budget.used_bytes, 0);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -454,6 +486,7 @@ int main(void)
         TEST(zstd_needs_version_7),
         TEST(an_unknown_codec_is_unsupported),
         TEST(a_bomb_is_too_large),
+        TEST(unpacking_takes_from_the_budget_and_gives_back),
         TEST(what_does_not_unpack_is_invalid),
         TEST(the_header_of_a_producer_is_checked),
         TEST(a_compacted_topic_names_the_records_without_key),
