@@ -3,7 +3,7 @@
  * Each slot's value, or the default of its line in the table, is parsed by its
  * type, held against its limits and stored in its field. */
 #include "broker/settings_private.h"
-#include "base/measure.h"
+#include "base/units.h"
 #include "base/must.h"
 #include "meta/topic_config_core.h"
 #include <inttypes.h>
@@ -72,11 +72,11 @@ static bool settings_number(struct settings_work *work,
             *out = MAX(*out, setting->min); /* a part cannot be too small */
             return true;
         }
-        return measure_size(value->text, out);
+        return units_size(value->text, out);
     case SETTING_SIZE:
-        return measure_size(value->text, out);
+        return units_size(value->text, out);
     case SETTING_DURATION:
-        return measure_duration(value->text, out) ||
+        return units_duration(value->text, out) ||
                (settings_says_ms(given->path) && str_to_i64(value->text, out));
     default:
         return str_to_i64(value->text, out);
@@ -86,7 +86,7 @@ static bool settings_number(struct settings_work *work,
 /* The odd top end of a 32-bit number reads better rounded. */
 static const char *settings_size_text(struct arena *arena, int64_t bytes)
 {
-    return measure_size_text(arena, bytes == INT32_MAX ? bytes + 1 : bytes);
+    return units_size_text(arena, bytes == INT32_MAX ? bytes + 1 : bytes);
 }
 
 /* "from 1 to 64", or "of at least 1" where there is no upper end to speak
@@ -111,8 +111,8 @@ static const char *settings_range(struct arena *arena,
             .ptr;
     case SETTING_DURATION:
         return arena_printf(arena, "from %s to %s",
-                            measure_duration_text(arena, min),
-                            measure_duration_text(arena, max))
+                            units_duration_text(arena, min),
+                            units_duration_text(arena, max))
             .ptr;
     default:
         if (max >= INT16_MAX && (max == INT32_MAX || max == INT16_MAX)) {
@@ -317,7 +317,7 @@ static const char *settings_config_text(struct settings_work *work,
         if (memchr(value->text.ptr, '\0', value->text.len) != NULL) {
             return NULL;
         }
-        if (measure_named(str_of(name), value->text, &number)) {
+        if (units_named(str_of(name), value->text, &number)) {
             return arena_printf(arena, "%" PRId64, number).ptr;
         }
         return value->text.ptr;
@@ -473,10 +473,10 @@ void settings_check(struct settings_work *work)
 
         complaint_add(&work->complaints, place, "coordinator",
                       "session_min (%s) is longer than session_max (%s)",
-                      measure_duration_text(work->complaints.arena,
-                                            out->coordinator.session_ms_min),
-                      measure_duration_text(work->complaints.arena,
-                                            out->coordinator.session_ms_max));
+                      units_duration_text(work->complaints.arena,
+                                          out->coordinator.session_ms_min),
+                      units_duration_text(work->complaints.arena,
+                                          out->coordinator.session_ms_max));
     }
     settings_check_replication(work);
     settings_check_defaults(work);

@@ -1,6 +1,6 @@
 /* place.c - places in a topic, as people say them, to offsets. */
 #include "cli/place.h"
-#include "base/measure.h"
+#include "base/units.h"
 #include "wire/list_offsets.h"
 #include <time.h>
 
@@ -25,7 +25,7 @@ enum err place_parse(const char *text, int64_t now_ms, struct place *out,
         out->is_offset = true;
         return ERR_NONE;
     }
-    if (measure_duration(str_of(text), &ago_ms)) {
+    if (units_duration(str_of(text), &ago_ms)) {
         out->number = MAX(now_ms - ago_ms, 0);
         return ERR_NONE;
     }

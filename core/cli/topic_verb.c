@@ -1,5 +1,5 @@
 /* topic_verb.c - topic create, list, describe, delete. */
-#include "base/measure.h"
+#include "base/units.h"
 #include "cli/cli_private.h"
 #include "cli/place.h"
 #include "cli/print.h"
@@ -27,7 +27,7 @@ static bool topic_verb_config(const struct args *args, const char *text,
     create_topics_request_config_init(out);
     out->name = str_sub(text, (size_t)(equal - text));
     out->value = str_of(equal + 1);
-    if (measure_named(out->name, out->value, &number)) {
+    if (units_named(out->name, out->value, &number)) {
         out->value = arena_printf(arena, "%" PRId64, number);
     }
     return true;

@@ -1,5 +1,5 @@
 /* Sizes and durations as people write them; the hash of Kafka's clients. */
-#include "base/measure.h"
+#include "base/units.h"
 #include "base/murmur2.h"
 
 #include "lib/fixture.h"
@@ -8,14 +8,14 @@ static int64_t size(const char *text)
 {
     int64_t bytes;
 
-    return measure_size(str_of(text), &bytes) ? bytes : -1;
+    return units_size(str_of(text), &bytes) ? bytes : -1;
 }
 
 static int64_t duration(const char *text)
 {
     int64_t ms;
 
-    return measure_duration(str_of(text), &ms) ? ms : -1;
+    return units_duration(str_of(text), &ms) ? ms : -1;
 }
 
 static void sizes_have_units_of_both_kinds_or_none(void **state)
@@ -54,24 +54,24 @@ static void the_end_of_a_name_says_what_its_value_measures(void **state)
 {
     int64_t out;
 
-    assert_true(measure_named(STR_LIT("retention.ms"), STR_LIT("7d"), &out));
+    assert_true(units_named(STR_LIT("retention.ms"), STR_LIT("7d"), &out));
     assert_int_equal(out, 604800000);
-    assert_true(measure_named(STR_LIT("segment.bytes"), STR_LIT("1MiB"), &out));
+    assert_true(units_named(STR_LIT("segment.bytes"), STR_LIT("1MiB"), &out));
     assert_int_equal(out, 1 << 20);
-    assert_false(measure_named(STR_LIT("retention.ms"), STR_LIT("7"), &out));
-    assert_false(measure_named(STR_LIT("cleanup.policy"), STR_LIT("7d"), &out));
+    assert_false(units_named(STR_LIT("retention.ms"), STR_LIT("7"), &out));
+    assert_false(units_named(STR_LIT("cleanup.policy"), STR_LIT("7d"), &out));
 }
 
 static void they_are_shown_in_the_largest_whole_unit(void **state)
 {
     struct arena arena = {0};
 
-    assert_string_equal(measure_size_text(&arena, 256 << 20), "256MiB");
-    assert_string_equal(measure_size_text(&arena, 1025), "1025B");
-    assert_string_equal(measure_size_text(&arena, 0), "0B");
-    assert_string_equal(measure_duration_text(&arena, 90000), "90s");
-    assert_string_equal(measure_duration_text(&arena, 86400000), "1d");
-    assert_string_equal(measure_duration_text(&arena, 0), "0ms");
+    assert_string_equal(units_size_text(&arena, 256 << 20), "256MiB");
+    assert_string_equal(units_size_text(&arena, 1025), "1025B");
+    assert_string_equal(units_size_text(&arena, 0), "0B");
+    assert_string_equal(units_duration_text(&arena, 90000), "90s");
+    assert_string_equal(units_duration_text(&arena, 86400000), "1d");
+    assert_string_equal(units_duration_text(&arena, 0), "0ms");
     arena_reset(&arena);
 }
 

@@ -1,15 +1,15 @@
-/* measure.c - sizes and durations as people write them. */
-#include "base/measure.h"
+/* units.c - sizes and durations as people write them. */
+#include "base/units.h"
 #include <inttypes.h>
 #include <strings.h>
 
-struct measure_unit {
+struct unit {
     const char *name;
     int64_t factor;
 };
 
 /* From the largest to the smallest: that is how they are printed. */
-static const struct measure_unit measure_sizes[] = {
+static const struct unit units_sizes[] = {
     {"TiB", INT64_C(1) << 40},
     {"GiB", 1 << 30},
     {"MiB", 1 << 20},
@@ -22,13 +22,12 @@ static const struct measure_unit measure_sizes[] = {
     {NULL, 0},
 };
 
-static const struct measure_unit measure_durations[] = {
+static const struct unit units_durations[] = {
     {"d", 86400000}, {"h", 3600000}, {"m", 60000},
     {"s", 1000},     {"ms", 1},      {NULL, 0},
 };
 
-static bool measure_parse(struct str text, const struct measure_unit *units,
-                          int64_t *out)
+static bool units_parse(struct str text, const struct unit *units, int64_t *out)
 {
     size_t digits = 0;
     struct str unit;
@@ -54,36 +53,35 @@ static bool measure_parse(struct str text, const struct measure_unit *units,
     return false;
 }
 
-bool measure_size(struct str text, int64_t *bytes)
+bool units_size(struct str text, int64_t *bytes)
 {
-    return str_to_i64(text, bytes) || measure_parse(text, measure_sizes, bytes);
+    return str_to_i64(text, bytes) || units_parse(text, units_sizes, bytes);
 }
 
-bool measure_duration(struct str text, int64_t *ms)
+bool units_duration(struct str text, int64_t *ms)
 {
     if (str_eq(text, STR_LIT("0"))) {
         *ms = 0;
         return true;
     }
-    return measure_parse(text, measure_durations, ms);
+    return units_parse(text, units_durations, ms);
 }
 
-static bool measure_ends_with(struct str text, struct str end)
+static bool units_ends_with(struct str text, struct str end)
 {
     return text.len >= end.len &&
            memcmp(text.ptr + text.len - end.len, end.ptr, end.len) == 0;
 }
 
-bool measure_named(struct str name, struct str text, int64_t *out)
+bool units_named(struct str name, struct str text, int64_t *out)
 {
-    return (measure_ends_with(name, STR_LIT(".ms")) &&
-            measure_duration(text, out)) ||
-           (measure_ends_with(name, STR_LIT(".bytes")) &&
-            measure_size(text, out));
+    return (units_ends_with(name, STR_LIT(".ms")) &&
+            units_duration(text, out)) ||
+           (units_ends_with(name, STR_LIT(".bytes")) && units_size(text, out));
 }
 
-static const char *measure_text(struct arena *arena, int64_t number,
-                                const struct measure_unit *units)
+static const char *units_text(struct arena *arena, int64_t number,
+                              const struct unit *units)
 {
     while (units->factor > 1 &&
            (number < units->factor || number % units->factor != 0)) {
@@ -94,12 +92,12 @@ static const char *measure_text(struct arena *arena, int64_t number,
         .ptr;
 }
 
-const char *measure_size_text(struct arena *arena, int64_t bytes)
+const char *units_size_text(struct arena *arena, int64_t bytes)
 {
-    return measure_text(arena, bytes, measure_sizes);
+    return units_text(arena, bytes, units_sizes);
 }
 
-const char *measure_duration_text(struct arena *arena, int64_t ms)
+const char *units_duration_text(struct arena *arena, int64_t ms)
 {
-    return measure_text(arena, ms, measure_durations);
+    return units_text(arena, ms, units_durations);
 }
