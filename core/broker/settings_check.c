@@ -354,6 +354,19 @@ static void settings_config_unknown(struct settings_work *work,
                   config->name, nearest == NULL ? "" : nearest);
 }
 
+/* That a size or a duration may be text, for configs that are one. */
+static const char *settings_units_hint(const char *name)
+{
+    int64_t unused;
+
+    if (units_named(str_of(name), STR_LIT("1d"), &unused)) {
+        return " (text such as \"7d\" will do, too)";
+    }
+    return units_named(str_of(name), STR_LIT("1B"), &unused)
+               ? " (text such as \"64MiB\" will do, too)"
+               : "";
+}
+
 static bool settings_store_config(struct settings_work *work,
                                   const struct setting_config_given *config,
                                   struct settings_config *out)
@@ -379,9 +392,7 @@ static bool settings_store_config(struct settings_work *work,
     }
     if (topic_config_set(NULL, str_of(config->name), str_of(text), &why)) {
         complaint_add(&work->complaints, given->value->place, given->path,
-                      "%s (sizes and durations may be text: \"64MiB\", "
-                      "\"7d\")",
-                      why.text);
+                      "%s%s", why.text, settings_units_hint(config->name));
         return false;
     }
     out->name = arena_str(arena, str_of(config->name)).ptr;

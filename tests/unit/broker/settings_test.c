@@ -248,7 +248,7 @@ static void all_errors_are_told_at_once_with_file_and_line(void **state)
             "config.lua:6: topics.orders.config: unknown key \"retention\"; "
             "did you mean \"retention.ms\"?\n"
             "config.lua:7: topics.orders.config: segment.bytes=3: must be at "
-            "least 1048576\n"
+            "least 1048576 (text such as \"64MiB\" will do, too)\n"
             "config.lua:10: topics.invoices.replication_factor: 3 needs 3 "
             "brokers, the cluster has 1\n"
             "config.lua:12: limits: unknown key \"memroy\"; did you mean "
