@@ -1,4 +1,4 @@
-"""The README's tutorial, run as its reader would."""
+"""The README's tutorial, run as its reader would: its own programs."""
 import os
 import re
 import signal
@@ -9,7 +9,13 @@ import time
 import pytest
 
 import clients
-from clients import BUILD, HERE
+from clients import BUILD, ROOT
+
+
+def shown(name):
+    """The program that README.md tells its reader to save as `name`."""
+    readme = (ROOT / "README.md").read_text()
+    return re.search(rf"as `{name}`.*?```python\n(.*?)```", readme, re.S)[1]
 
 
 class Program:
@@ -18,7 +24,7 @@ class Program:
     def __init__(self, bootstrap, name, *args):
         self.lines = []
         self.process = subprocess.Popen(
-            [BUILD / "new/bin/python", HERE / "tutorial" / name, *args],
+            [BUILD / "new/bin/python", "-c", shown(name), *args],
             stdout=subprocess.PIPE, text=True,
             env={**os.environ, "BROKER": bootstrap})
         self.thread = threading.Thread(
