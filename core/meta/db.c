@@ -275,11 +275,6 @@ size_t db_backlog_bytes(const struct db *db)
            (db->working ? rows_bytes(&db->writing.rows) : 0);
 }
 
-uint64_t db_committed(const struct db *db)
-{
-    return db->committed;
-}
-
 /* The disk thread: one row. */
 
 static int db_bind(sqlite3_stmt *statement, const struct row *row)

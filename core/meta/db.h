@@ -53,8 +53,6 @@ struct rows *db_rows(struct db *db);
 void db_applied(struct db *db, uint64_t index, int32_t term);
 /* What waits in memory to be written: who proposes holds back when it grows. */
 size_t db_backlog_bytes(const struct db *db);
-/* The index up to which readers of the file see everything. */
-uint64_t db_committed(const struct db *db);
 
 /* Caller's memory, in use until done. */
 struct db_checkpoint {
