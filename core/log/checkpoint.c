@@ -21,7 +21,7 @@ enum {
 };
 
 /* 0 magic, 4 version = 0, 8 number, 16 offset, 24 base, 32 position,
- * 40 first timestamp, 48 created, 56 zero, 60 CRC-32C of the bytes before. */
+ * 40 first timestamp, 48 created, 56 hole, 60 CRC-32C of the bytes before. */
 static void checkpoint_encode_point(const struct checkpoint_point *point,
                                     uint8_t slot[CHECKPOINT_SLOT_BYTES])
 {
@@ -33,6 +33,7 @@ static void checkpoint_encode_point(const struct checkpoint_point *point,
     bytes_put_u64(slot + 32, point->position);
     bytes_put_i64(slot + 40, point->first_timestamp);
     bytes_put_i64(slot + 48, point->created_ms);
+    bytes_put_u32(slot + 56, point->hole);
     bytes_put_u32(slot + CHECKPOINT_SLOT_CRC_AT,
                   crc32c(0, slot, CHECKPOINT_SLOT_CRC_AT));
 }
@@ -52,7 +53,9 @@ static bool checkpoint_decode_point(const uint8_t *slot,
     out->position = bytes_get_u64(slot + 32);
     out->first_timestamp = bytes_get_i64(slot + 40);
     out->created_ms = bytes_get_i64(slot + 48);
-    return out->offset >= 0 && out->base >= 0 && out->base <= out->offset;
+    out->hole = bytes_get_u32(slot + 56);
+    return out->offset >= 0 && out->base >= 0 &&
+           out->base <= out->offset - (int64_t)out->hole;
 }
 
 enum err checkpoint_load_point(struct disk *disk, const char *folder,

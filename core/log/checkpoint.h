@@ -23,6 +23,7 @@ struct checkpoint_point {
     uint64_t position; /* ... and where there */
     int64_t first_timestamp; /* of that segment; -1: none */
     int64_t created_ms;      /* of that segment */
+    uint32_t hole;           /* offsets without a batch right below offset */
     uint64_t number;         /* of this writing; the next slot's is +1 */
 };
 

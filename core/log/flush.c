@@ -170,6 +170,7 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
     struct checkpoint_point point = {.offset = mark.offset,
                                      .base = mark.base,
                                      .position = mark.position,
+                                     .hole = mark.hole,
                                      .first_timestamp = -1};
     enum err err = point_lower(&flush->point, &point, !flush_is_idle(flush),
                                why);
@@ -297,6 +298,7 @@ static struct checkpoint_point flush_point_at(struct flush *flush,
     struct checkpoint_point point = {.offset = mark.offset,
                                      .base = mark.base,
                                      .position = mark.position,
+                                     .hole = mark.hole,
                                      .first_timestamp = -1};
 
     flush->calls->describe(flush->arg, &point);

@@ -43,7 +43,9 @@ struct view_mark log_end_mark(const struct log *log)
 
     return (struct view_mark){.offset = log->end_offset,
                               .base = active->base,
-                              .position = segment_bytes(active)};
+                              .position = segment_bytes(active),
+                              .hole = (uint32_t)(log->end_offset -
+                                                 log->batches_end)};
 }
 
 void log_set_end(struct log *log, int64_t offset)

@@ -155,8 +155,9 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
     return err;
 }
 
-/* Where a log that is cut at offset ends: before the batch that holds it. at:
- * the segment. Errors: ERR_DISK, ERR_DAMAGED. */
+/* Where a log that is cut at offset ends: behind the last batch below the one
+ * that holds it; a hole between the two goes as well. at: the segment.
+ * Errors: ERR_DISK, ERR_DAMAGED. */
 static enum err log_cut_mark(struct log *log, int64_t offset, uint32_t *at,
                              struct view_mark *mark, struct why *why)
 {
@@ -169,16 +170,14 @@ static enum err log_cut_mark(struct log *log, int64_t offset, uint32_t *at,
         (*at)--;
     }
     segment = log->segments[*at];
-    *mark = (struct view_mark){offset, segment->base, segment_bytes(segment)};
+    *mark = (struct view_mark){.base = segment->base,
+                               .position = segment_bytes(segment)};
     err = segment_find(segment, offset, mark->position, true, &spot, why);
-    if (err == ERR_NOT_FOUND) {
-        return ERR_NONE;
+    if (err && err != ERR_NOT_FOUND) {
+        return err;
     }
-    if (!err) {
-        mark->position = spot.position;
-        mark->offset = MIN(offset, spot.base_offset);
-    }
-    return err;
+    mark->position = spot.position;
+    return segment_end_before(segment, mark->position, &mark->offset, why);
 }
 
 /* Anything that goes wrong half way leaves a log that is not what memory says
@@ -255,7 +254,7 @@ static void log_forget_state(struct log *log)
 
 enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
 {
-    struct view_mark mark = {offset, offset, 0};
+    struct view_mark mark = {.offset = offset, .base = offset};
     struct segment *segment = NULL;
     struct why own;
     enum err err;

@@ -263,7 +263,9 @@ static struct view_mark log_mark(struct log *log, int64_t offset)
             break;
         }
     }
-    mark = (struct view_mark){offset, segment->base, segment_bytes(segment)};
+    mark = (struct view_mark){.offset = offset,
+                              .base = segment->base,
+                              .position = segment_bytes(segment)};
     if (segment_find(segment, offset, mark.position, true, &spot, NULL) ==
         ERR_NONE) {
         mark.position = spot.position;

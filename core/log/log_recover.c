@@ -495,13 +495,15 @@ static enum err log_recover_scan(struct log_recover *r,
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
 
-/* Where the next offset comes, once the segment's sure part was looked at: that
+/* Where the next batch comes, once the segment's sure part was looked at: that
  * ends where we know (sure_end), whatever was found in it. */
 static void log_recover_expect(struct log_recover *r, uint32_t at,
                                const struct segment *segment,
                                const struct recover_plan *plan,
                                int64_t sure_end)
 {
+    int64_t batches_end =
+        sure_end - (plan->holds_point ? (int64_t)r->log->loaded.hole : 0);
     bool is_sure = plan->sure > 0 || plan->holds_point;
 
     if (!is_sure || sure_end == INT64_MAX || r->ended) {
@@ -509,10 +511,12 @@ static void log_recover_expect(struct log_recover *r, uint32_t at,
     }
     if (!plan->read) {
         r->expected = sure_end;
-    } else if (r->expected < sure_end && at + 1 < r->found_count) {
+        r->last_end = batches_end;
+    } else if (r->last_end < batches_end && at + 1 < r->found_count) {
         log_report_damage(r->log, r->report, segment, segment_bytes(segment),
-                          r->expected, "the segment is too short");
+                          r->last_end, "the segment is too short");
         r->expected = MAX(sure_end, r->found[at + 1].base);
+        r->last_end = r->expected;
     }
 }
 
@@ -563,8 +567,7 @@ static enum err log_recover_segment(struct log_recover *r, uint32_t at,
     enum err err;
 
     if (at > 0 && !r->ended &&
-        !recover_follows(r->found, at, &r->point, r->last_end,
-                         r->expected)) {
+        !recover_follows(r->found, at, &r->point, r->last_end)) {
         log_recover_cut(r);
     }
     err = segment_open(r->disk, r->log->folder, found->base, &segment, why);
@@ -601,6 +604,7 @@ static enum err log_recover_begin(struct log_recover *r, int64_t offset,
     segment->created_ms = env_wall_ms(r->log->env);
     log_push_segment(r->log, segment);
     r->expected = offset;
+    r->last_end = offset;
     r->changed = true;
     return ERR_NONE;
 }
@@ -654,7 +658,7 @@ static enum err log_recover_end(struct log_recover *r,
     }
     log_set_end(log, r->expected);
     log->next_offset = r->expected;
-    log->batches_end = r->expected;
+    log->batches_end = r->last_end;
     if (!err) {
         segment_activate(log_active(log));
     }
@@ -693,6 +697,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     point->offset = end.offset;
     point->base = end.base;
     point->position = end.position;
+    point->hole = end.hole;
     point->first_timestamp = log_active(log)->first_timestamp;
     point->created_ms = log_active(log)->created_ms;
     return err ? err

@@ -172,22 +172,24 @@ static int64_t log_states_load(struct log_states *states)
 }
 
 /* Removes what the log has left behind or not reached, and what no segment
- * begins at, but for the newest of all. */
+ * begins at, but for the newest of each kind. */
 static void log_states_tidy(struct log_states *states)
 {
     struct log *log = states->log;
     uint32_t kept = 0;
-    int64_t newest = -1;
+    int64_t newest[2] = {-1, -1}; /* Kafka's, ours */
 
     for (uint32_t i = 0; i < states->count; i++) {
-        if (states->list[i].offset <= log->end_offset) {
-            newest = MAX(newest, states->list[i].offset);
+        struct log_stored *state = &states->list[i];
+
+        if (state->offset <= log->end_offset) {
+            newest[state->is_deep] = MAX(newest[state->is_deep], state->offset);
         }
     }
     for (uint32_t i = 0; i < states->count; i++) {
         struct log_stored *state = &states->list[i];
         bool keep = log_state_is_usable(log, state->offset) &&
-                    state->offset == newest;
+                    state->offset == newest[state->is_deep];
 
         for (uint32_t s = 0; !keep && s < log->segment_count; s++) {
             keep = log->segments[s]->base == state->offset &&
@@ -262,7 +264,8 @@ static bool log_states_has(const struct log_states *states, int64_t offset)
 }
 
 /* Stores what a roll stores, where a crash kept it from doing so: the state is
- * as of the segment's base just now. */
+ * as of the segment's base just now. Synced as there: a file of ours that has
+ * its name is whole. */
 static enum err log_replay_save(struct log_states *states, int64_t base,
                                 struct why *why)
 {
@@ -280,7 +283,7 @@ static enum err log_replay_save(struct log_states *states, int64_t base,
 
             err = deep == 1
                       ? checkpoint_save_state(log->env->disk, file->path, base,
-                                              bytes, false, why)
+                                              bytes, true, why)
                       : checkpoint_save_bytes(log->env->disk, file->path,
                                               bytes, false, why);
         }

@@ -76,11 +76,8 @@ enum recover_verdict recover_judge(const struct recover_segment *segment,
 }
 
 bool recover_follows(const struct recover_segment *segments, uint32_t at,
-                     const struct recover_point *point, int64_t last_end,
-                     int64_t expected)
+                     const struct recover_point *point, int64_t last_end)
 {
-    int64_t base = segments[at].base;
-
-    return (point->offset >= 0 && base <= point->base) || base == last_end ||
-           base == expected;
+    return (point->offset >= 0 && segments[at].base <= point->base) ||
+           segments[at].base == last_end;
 }

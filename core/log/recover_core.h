@@ -75,10 +75,8 @@ enum recover_verdict recover_judge(const struct recover_segment *segment,
                                    const struct recover_batch *batch);
 
 /* Whether the log may go on in the segment at, when the last batch below it ends
- * at last_end, and expected is the lowest offset that may come: above that when
- * the log ended in a hole once (then a new life begins segments behind it). */
+ * at last_end. (A hole at the end of a log is its next segment's.) */
 bool recover_follows(const struct recover_segment *segments, uint32_t at,
-                     const struct recover_point *point, int64_t last_end,
-                     int64_t expected);
+                     const struct recover_point *point, int64_t last_end);
 
 #endif

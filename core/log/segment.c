@@ -437,6 +437,42 @@ enum err segment_find(struct segment *segment, int64_t offset, uint64_t limit,
     return err;
 }
 
+enum err segment_end_before(struct segment *segment, uint64_t position,
+                            int64_t *end_offset, struct why *why)
+{
+    uint8_t window[SEGMENT_WINDOW_BYTES];
+    uint64_t window_at = 0;
+    size_t window_bytes = 0;
+    struct lazy_handle *handle = NULL;
+    struct segment_spot spot = {0};
+    struct index_entry entry;
+    bool found = false;
+    enum err err =
+        index_floor_value(&segment->offsets, (int64_t)position - 1, true,
+                          &entry, &found, why);
+
+    *end_offset = segment->base;
+    spot.position = !err && found ? (uint64_t)entry.value : 0;
+    if (!err) {
+        err = segment_take(segment, true, &handle, why);
+    }
+    while (!err && spot.position < position) {
+        struct segment_damage damage = {0};
+
+        if (segment_damage_at(segment, spot.position, &damage) &&
+            damage.position <= spot.position) {
+            spot.position = damage.end_position;
+            continue;
+        }
+        err = segment_header(handle->file, window, &window_at, &window_bytes,
+                             &spot, position, why);
+        spot.position += spot.bytes;
+        *end_offset = spot.last_offset + 1;
+    }
+    lazy_handle_unref(handle);
+    return err;
+}
+
 /* Whether the batch at the position ends at end or before. */
 static bool segment_ends_by(struct segment *segment, uint64_t position,
                             uint64_t end, bool in_turn)

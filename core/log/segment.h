@@ -117,6 +117,12 @@ MUST_USE enum err segment_find(struct segment *segment, int64_t offset,
                                uint64_t limit, bool in_turn,
                                struct segment_spot *spot, struct why *why);
 
+/* Owner. Where the batch ends that ends at position: the next offset; the
+ * segment's base at position 0. Errors: ERR_DAMAGED, ERR_DISK. */
+MUST_USE enum err segment_end_before(struct segment *segment,
+                                     uint64_t position, int64_t *end_offset,
+                                     struct why *why);
+
 /* Any thread. How many of the bytes from position on, where a batch begins, are
  * worth reading: a batch that the end cuts off is left out when the index knows
  * it, as it does each that is larger than the index interval. */

@@ -23,6 +23,7 @@ struct view_mark {
     int64_t offset;
     int64_t base; /* of the segment */
     uint64_t position;
+    uint32_t hole; /* offsets without a batch right below; for the owner only */
 };
 
 /* A mark under a sequence lock. */
