@@ -7,6 +7,7 @@
 #include "base/trace.h"
 #include "cluster/replica.h"
 #include "cluster/wall.h"
+#include "lib/fault.h"
 
 static const unsigned loop_counts[] = {1, 4};
 
@@ -20,6 +21,7 @@ struct partition {
     unsigned owner; /* the last loop */
     bool flush_commit;
     bool removing;
+    int32_t timeout_ms; /* of appends */
     _Atomic int failures;
     _Atomic int asked; /* appends that are on their way */
 };
@@ -69,7 +71,8 @@ static void partition_open_wall(struct errand *errand)
 
 static void partition_open(struct partition *p, unsigned loops, bool commit)
 {
-    *p = (struct partition){.owner = loops - 1, .flush_commit = commit};
+    *p = (struct partition){
+        .owner = loops - 1, .flush_commit = commit, .timeout_ms = 30000};
     loops_world_open(&p->world, loops);
     snprintf(p->path, sizeof(p->path), "%s/orders-3", p->world.folder);
     loops_world_do(&p->world, 0, partition_open_wall, p);
@@ -136,7 +139,7 @@ static void append_start(struct partition *p, struct one_append *a,
                                 .batch = (uint8_t *)(uintptr_t)batch.ptr,
                                 .bytes = (uint32_t)batch.len,
                                 .acks = acks,
-                                .timeout_ms = 30000,
+                                .timeout_ms = p->timeout_ms,
                                 .done = append_done};
     errand_start(&p->world, from, &a->errand, append_run, a);
 }
@@ -420,6 +423,82 @@ static void a_removal_answers_who_appends_and_wakes_who_waits(void **state)
     }
 }
 
+/* ---- a disk that does not answer ---- */
+
+static struct fault disk;
+static struct disk_ops slow_ops;
+static enum err (*true_sync)(struct file *file, struct why *why);
+static _Atomic bool stuck;
+
+static enum err slow_sync(struct file *file, struct why *why)
+{
+    while (atomic_load(&stuck)) {
+        usleep(1000);
+    }
+    return true_sync(file, why);
+}
+
+static void use_slow_disk(struct errand *errand)
+{
+    fault_init(&disk, disk_real());
+    slow_ops = *disk.disk.ops;
+    true_sync = slow_ops.sync;
+    slow_ops.sync = slow_sync;
+    disk.disk.ops = &slow_ops;
+    loop_env(loop_current())->disk = &disk.disk;
+    errand_end(errand);
+}
+
+static void an_append_gives_up_a_disk_that_does_not_answer(void **state)
+{
+    for (size_t c = 0; c < ARRAY_COUNT(loop_counts); c++) {
+        struct partition p;
+        struct one_append patient, hasty;
+
+        partition_open(&p, loop_counts[c], true);
+        partition_close(&p);
+        loops_world_do(&p.world, p.owner, use_slow_disk, NULL);
+        loops_world_do(&p.world, p.owner, partition_do_open, &p);
+        atomic_store(&stuck, true);
+        append_start(&p, &patient, 0, -1, -1);
+        p.timeout_ms = 1; /* a second, at least */
+        append_start(&p, &hasty, 0, 1, -1);
+        append_end(&hasty);
+        assert_int_equal(hasty.append.err, ERR_REQUEST_TIMED_OUT);
+        atomic_store(&stuck, false);
+        append_end(&patient);
+        assert_int_equal(patient.append.err, ERR_NONE);
+        assert_true(patient.high_watermark >= 4); /* it was written */
+        partition_close(&p);
+        partition_fini(&p);
+    }
+}
+
+static void a_sync_that_fails_is_told_and_answers_nobody(void **state)
+{
+    struct partition p;
+    struct one_append a;
+
+    partition_open(&p, 1, true);
+    partition_close(&p);
+    loops_world_do(&p.world, p.owner, use_slow_disk, NULL);
+    loops_world_do(&p.world, p.owner, partition_do_open, &p);
+    disk.kinds = FAULT_SYNC;
+    disk.for_good = true;
+    fault_arm(&disk, 1);
+    append_start(&p, &a, 0, -1, -1);
+    for (int i = 0; i < 2000 && atomic_load(&p.failures) == 0; i++) {
+        usleep(5000);
+    }
+    assert_int_equal(atomic_load(&p.failures), 1);
+    assert_int_equal(sem_trywait(&a.errand.ended), -1);
+    assert_int_equal(replica_high_watermark(p.replica), 0);
+    loops_world_do(&p.world, p.owner, partition_do_close, &p);
+    append_end(&a);
+    assert_int_equal(a.append.err, ERR_STOPPING);
+    partition_fini(&p);
+}
+
 static int quiet(void **state)
 {
     trace_level_set(TRACE_ERROR);
@@ -438,6 +517,8 @@ int main(void)
         cmocka_unit_test(appends_and_waiters_race_and_none_sleeps_on),
         cmocka_unit_test(a_stop_answers_who_appends_and_wakes_who_waits),
         cmocka_unit_test(a_removal_answers_who_appends_and_wakes_who_waits),
+        cmocka_unit_test(an_append_gives_up_a_disk_that_does_not_answer),
+        cmocka_unit_test(a_sync_that_fails_is_told_and_answers_nobody),
     };
 
     return cmocka_run_group_tests(tests, quiet, NULL);
