@@ -54,7 +54,10 @@ enum err stable_load_term(struct disk *disk, const char *folder,
         (count != STABLE_TERM_BYTES ||
          memcmp(bytes, STABLE_TERM_MAGIC, 4) != 0 ||
          bytes_get_u32(bytes + 36) != crc32c(0, bytes, 36))) {
-        err = why_set(why, ERR_DAMAGED, "\"%s\" is damaged", path);
+        err = why_set(why, ERR_DAMAGED,
+                      "\"%s\" is damaged; restore the data folder from a "
+                      "backup",
+                      path);
     }
     if (err == ERR_NONE) {
         *out = (struct stable_term){
@@ -159,7 +162,10 @@ enum err stable_load_checkpoint(struct disk *disk, const char *folder,
          memcmp(bytes, STABLE_CHECKPOINT_MAGIC, 4) != 0 ||
          bytes_get_u32(bytes + 4) != crc32c(0, bytes + 8, count - 8) ||
          !stable_parse_checkpoint(str_sub(bytes, count), arena, out))) {
-        err = why_set(why, ERR_DAMAGED, "\"%s\" is damaged", path);
+        err = why_set(why, ERR_DAMAGED,
+                      "\"%s\" is damaged; restore the data folder from a "
+                      "backup",
+                      path);
     }
     mem_free(bytes);
     mem_free(path);

@@ -243,8 +243,8 @@ static enum err storage_vouch(const struct storage *storage, struct why *why)
         (last_term == kept->mark_term && tail->last < kept->mark_index)) {
         return why_set(why, ERR_DAMAGED,
                        "the log of entries ends at %llu of term %d, but %llu "
-                       "of term %d was on disk: this node must not vote; let "
-                       "it join again under a new id",
+                       "of term %d was on disk: this node must not vote; "
+                       "restore the data folder from a backup",
                        (unsigned long long)tail->last, (int)last_term,
                        (unsigned long long)kept->mark_index,
                        (int)kept->mark_term);
