@@ -17,6 +17,7 @@
 #include "wire/delete_topics.h"
 #include "wire/envelope.h"
 #include "wire/fetch.h"
+#include "wire/init_producer_id.h"
 #include "wire/list_offsets.h"
 #include "wire/metadata.h"
 #include "wire/offset_for_leader_epoch.h"
@@ -363,6 +364,7 @@ CLIENT_API(api_versions)
 CLIENT_API(create_topics)
 CLIENT_API(delete_topics)
 CLIENT_API(fetch)
+CLIENT_API(init_producer_id)
 CLIENT_API(list_offsets)
 CLIENT_API(metadata)
 CLIENT_API(offset_for_leader_epoch)

@@ -665,6 +665,73 @@ static void the_end_of_an_epoch_is_the_end_of_the_log(void **state)
     client_close(&client);
 }
 
+/* ---- producer ids ---- */
+
+/* Blocks of five: the next one is on disk before its first id is given. */
+static void no_producer_id_is_given_twice(void **state)
+{
+    enum { CLIENTS = 4, EACH = 20 };
+    struct client clients[CLIENTS];
+    struct init_producer_id_request in;
+    int64_t ids[CLIENTS * EACH];
+    size_t count = 0;
+
+    init_producer_id_request_init(&in);
+    in.transactional_id = STR_NULL;
+    for (int i = 0; i < CLIENTS; i++) {
+        clients[i] = client_open(&world);
+    }
+    for (int n = 0; n < EACH; n++) {
+        for (int i = 0; i < CLIENTS; i++) {
+            client_tell(&clients[i], API_INIT_PRODUCER_ID, 4, init_producer_id,
+                        &in);
+        }
+        for (int i = 0; i < CLIENTS; i++) {
+            struct init_producer_id_response out;
+
+            assert_true(client_hear(&clients[i], API_INIT_PRODUCER_ID, 4,
+                                    init_producer_id, &out));
+            assert_int_equal(out.error_code, ERR_NONE);
+            assert_int_equal(out.producer_epoch, 0);
+            for (size_t j = 0; j < count; j++) {
+                assert_int_not_equal(ids[j], out.producer_id);
+            }
+            ids[count++] = out.producer_id;
+        }
+    }
+    for (int i = 0; i < CLIENTS; i++) {
+        client_close(&clients[i]);
+    }
+}
+
+static enum err init_with(struct client *client, struct str transactional_id,
+                          int64_t id, int16_t epoch)
+{
+    struct init_producer_id_request in;
+    struct init_producer_id_response out;
+
+    init_producer_id_request_init(&in);
+    in.transactional_id = transactional_id;
+    in.producer_id = id;
+    in.producer_epoch = epoch;
+    must(client_ask(client, API_INIT_PRODUCER_ID, 4, init_producer_id, &in,
+                    &out));
+    return (enum err)out.error_code;
+}
+
+static void transactional_ids_and_halves_are_refused(void **state)
+{
+    struct client client = client_open(&world);
+
+    assert_int_equal(init_with(&client, STR_NULL, 5, 3), ERR_NONE);
+    assert_int_equal(init_with(&client, STR_NULL, 5, -1), ERR_INVALID_REQUEST);
+    assert_int_equal(init_with(&client, STR_LIT(""), -1, -1),
+                     ERR_INVALID_REQUEST);
+    assert_int_equal(init_with(&client, STR_LIT("t"), -1, -1),
+                     ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED);
+    client_close(&client);
+}
+
 /* ---- memory ---- */
 
 /* Three bytes on the wire, some hundred in memory: refused before it is. */
@@ -713,6 +780,8 @@ int main(void)
         cmocka_unit_test(offsets_are_listed_by_time_and_by_place),
         cmocka_unit_test(a_partition_listed_twice_is_refused_once),
         cmocka_unit_test(the_end_of_an_epoch_is_the_end_of_the_log),
+        cmocka_unit_test(no_producer_id_is_given_twice),
+        cmocka_unit_test(transactional_ids_and_halves_are_refused),
         cmocka_unit_test(a_request_that_swells_beyond_measure_is_closed),
     };
 
