@@ -18,6 +18,7 @@
  * at least so much: a bomb is refused, a good codec is not. */
 enum {
     UNPACKED_BYTES_MIN = 16 << 20,
+    UNPACKED_BYTES_MAX = 256 << 20, /* whatever max.message.bytes says */
     UNPACKED_FACTOR = 64,
 };
 
@@ -94,7 +95,8 @@ static struct validate_rules produce_rules(const struct produce *p,
         .produce_version = p->r->version,
         .batch_bytes_max = (int32_t)largest,
         .payload_bytes_max =
-            (size_t)MAX(largest * UNPACKED_FACTOR, UNPACKED_BYTES_MIN),
+            (size_t)MIN(MAX(largest * UNPACKED_FACTOR, UNPACKED_BYTES_MIN),
+                        UNPACKED_BYTES_MAX),
         .needs_keys = (topic->cleanup_policy & TOPIC_CLEANUP_COMPACT) != 0,
         .log_append_time = topic->timestamp_type == TOPIC_LOG_APPEND_TIME,
         .now_ms = env_wall_ms(env),

@@ -60,6 +60,8 @@ struct server {
     struct timespec begun;
     bool stopping;
     int64_t stop_begun_ms;
+    uint64_t descriptors; /* that the process may have open; 0: unknown */
+    uint16_t bound_port;  /* of the first listener */
     bool ready;
 };
 
@@ -133,6 +135,9 @@ static void broker_listen(struct server *server)
         if (err != ERR_NONE) {
             broker_failed(server, &why);
         }
+        if (server->bound_port == 0) {
+            server->bound_port = port;
+        }
         server->api_listeners[i] = (struct api_listener){
             .name = listener->name,
             .advertise_host = listener->advertise_host,
@@ -147,13 +152,31 @@ static void broker_listen(struct server *server)
     }
 }
 
+/* Half of the descriptors are for segments: a log that cannot open a file ends
+ * the process, a connection that is refused comes again. */
+static uint32_t broker_connections(const struct server *server)
+{
+    uint32_t wanted = server->settings->limits.connections;
+
+    if (server->descriptors == 0 || wanted <= server->descriptors / 2) {
+        return wanted;
+    }
+    trace(TRACE_WARN,
+          "limits.connections is %u, but this process may have only %llu files "
+          "and connections open: at most %llu connections are taken (raise "
+          "ulimit -n for more)",
+          wanted, (unsigned long long)server->descriptors,
+          (unsigned long long)server->descriptors / 2);
+    return (uint32_t)(server->descriptors / 2);
+}
+
 static void broker_open_net(struct server *server)
 {
     const struct settings *settings = server->settings;
     struct net_options options = {
         .loops = server->loops,
         .limits = {.frame_bytes = settings->limits.frame_bytes,
-                   .connections = settings->limits.connections,
+                   .connections = broker_connections(server),
                    .connections_per_ip = settings->limits.connections_per_ip,
                    .requests_running = REQUESTS_RUNNING_MAX,
                    .output_bytes = OUTPUT_BYTES_MAX,
@@ -181,7 +204,7 @@ static void broker_print_ready(const struct server *server)
          (double)(now.tv_nsec - server->begun.tv_nsec) / 1e6;
     printf("tidemark " BROKER_VERSION " serves at %s:%u, data in %s (%d "
            "topics, %d partitions; started in %.0f ms)\n",
-           settings->listeners[0].bind_host, settings->listeners[0].bind_port,
+           settings->listeners[0].bind_host, server->bound_port,
            settings->node.data_dir, server->report.topics,
            server->report.partitions, ms);
     fflush(stdout);
@@ -416,7 +439,7 @@ static void broker_signal(void *arg, int signal)
 }
 
 /* As many descriptors as the system lets us have: connections and segments. */
-static void broker_raise_limits(void)
+static uint64_t broker_raise_limits(void)
 {
     struct rlimit files;
 
@@ -424,6 +447,7 @@ static void broker_raise_limits(void)
         files.rlim_cur = files.rlim_max;
         (void)setrlimit(RLIMIT_NOFILE, &files);
     }
+    return getrlimit(RLIMIT_NOFILE, &files) == 0 ? files.rlim_cur : 0;
 }
 
 int broker_serve(const struct settings *settings)
@@ -432,7 +456,7 @@ int broker_serve(const struct settings *settings)
     unsigned loops = settings->limits.loops;
     struct why why = {""};
 
-    broker_raise_limits();
+    server.descriptors = broker_raise_limits();
     clock_gettime(CLOCK_MONOTONIC, &server.begun);
     if (folder_open(settings->node.data_dir, &server.folder, &server.clean,
                     &why) != ERR_NONE ||

@@ -14,6 +14,9 @@
  * it as a frame between nodes can carry. */
 enum { COMMAND_BYTES = 1 << 20 };
 
+/* What may wait in memory for SQLite; more is refused until it has caught up. */
+enum { BACKLOG_BYTES_MAX = 64 << 20 };
+
 static void controller_fail(struct controller *controller,
                             const struct why *why)
 {
@@ -167,6 +170,12 @@ static void controller_change_run(struct call *call)
     enum err err = controller->closing ? ERR_STOPPING : ERR_NONE;
 
     list_push(&controller->changes, &change->node);
+    if (err == ERR_NONE &&
+        meta_backlog_bytes(controller->meta) > BACKLOG_BYTES_MAX) {
+        err = why_set(&change->why, ERR_BUSY,
+                      "meta.db takes no changes: another program holds its "
+                      "lock (an open \"begin immediate\" of a sqlite3 shell?)");
+    }
     if (err == ERR_NONE && change->prepare != NULL) {
         err =
             change->prepare(change, meta_state(controller->meta), &change->why);

@@ -379,9 +379,10 @@ static void controller_logs_look_at(void *arg, const char *name, bool is_folder)
 {
     struct controller_strays *strays = arg;
     struct controller *controller = strays->controller;
+    const struct topics *topics = &meta_state(controller->meta)->topics;
     const char *dash = strrchr(name, '-');
     struct uuid id;
-    struct topic *topic = NULL;
+    struct topic *topic;
     char *from;
     char *to;
 
@@ -389,9 +390,10 @@ static void controller_logs_look_at(void *arg, const char *name, bool is_folder)
         names_ends_with(name, "-delete") || names_ends_with(name, "-stray")) {
         return;
     }
-    if (controller_logs_folder_id(controller, name, &id)) {
-        topic = topics_find_id(&meta_state(controller->meta)->topics, id);
-    }
+    /* A folder that cannot tell whose it is belongs to its name. */
+    topic = controller_logs_folder_id(controller, name, &id)
+                ? topics_find_id(topics, id)
+                : topics_find(topics, str_sub(name, (size_t)(dash - name)));
     if (topic != NULL &&
         str_eq(topic->name, str_sub(name, (size_t)(dash - name)))) {
         return;

@@ -32,6 +32,12 @@ static enum err topic_create_counts(const struct topic_create *create,
                        "%d (limits.partitions_per_topic)",
                        *partitions, create->defaults.partitions_max);
     }
+    if (*replicas < 1 || *replicas > brokers) {
+        return why_set(why, ERR_INVALID_REPLICATION_FACTOR,
+                       "the replication factor is %d; it must be from 1 to the "
+                       "number of brokers, %d, or -1 for the default",
+                       *replicas, brokers);
+    }
     return ERR_NONE;
 }
 

@@ -191,8 +191,10 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
                         why);
     if (err == ERR_NOT_FOUND ||
         (!err && !checkpoint_parse_claim(str_sub(bytes, count), &there))) {
-        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n),
-                                    false, why);
+        /* On disk before the first record: a folder that lost it after a power
+         * failure would look like nobody's. */
+        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), true,
+                                    why);
     } else if (!err && !uuid_eq(there, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);

@@ -10,6 +10,7 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/trace.h"
 
 #include <sys/socket.h>
 #include <unistd.h>
@@ -278,7 +279,16 @@ void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
     conn->active_ms = conn_now(conn);
     list_push(&net_loop->conns, &conn->node);
     net_loop->count++;
-    must(uv_poll_init(loop_uv(net_loop->loop), &conn->poll, fd) == 0);
+    if (uv_poll_init(loop_uv(net_loop->loop), &conn->poll, fd) != 0) {
+        /* The system watches no more descriptors (fs.epoll.max_user_watches). */
+        trace(TRACE_WARN, "refused %s: the system cannot watch another socket",
+              conn->peer);
+        conn->closing = true;
+        conn->handle_closed = true;
+        close(fd);
+        conn_maybe_free(conn);
+        return;
+    }
     conn->poll.data = conn;
     conn_update_events(conn);
     net_loop_set_reaper(net_loop);
