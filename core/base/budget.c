@@ -8,19 +8,31 @@ void budget_init(struct budget *budget, uint64_t limit_bytes)
     budget->limit_bytes = limit_bytes;
 }
 
-bool budget_take(struct budget *budget, uint64_t bytes)
+static bool budget_take_below(struct budget *budget, uint64_t bytes,
+                              uint64_t limit_bytes)
 {
     uint64_t used =
         atomic_load_explicit(&budget->used_bytes, memory_order_relaxed);
 
     do {
-        if (used > budget->limit_bytes || bytes > budget->limit_bytes - used) {
+        if (used > limit_bytes || bytes > limit_bytes - used) {
             return false;
         }
     } while (!atomic_compare_exchange_weak_explicit(
         &budget->used_bytes, &used, used + bytes, memory_order_relaxed,
         memory_order_relaxed));
     return true;
+}
+
+bool budget_take(struct budget *budget, uint64_t bytes)
+{
+    return budget_take_below(budget, bytes, budget->limit_bytes);
+}
+
+bool budget_take_large(struct budget *budget, uint64_t bytes)
+{
+    return budget_take_below(budget, bytes,
+                             budget->limit_bytes - budget->limit_bytes / 4);
 }
 
 void budget_charge(struct budget *budget, uint64_t bytes)

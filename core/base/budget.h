@@ -17,6 +17,9 @@ struct budget {
 void budget_init(struct budget *budget, uint64_t limit_bytes);
 /* False, and nothing taken, when it does not fit. */
 MUST_USE bool budget_take(struct budget *budget, uint64_t bytes);
+/* The same, but the last quarter of the budget is left to others: for what is
+ * large, so that the small ones always get through. */
+MUST_USE bool budget_take_large(struct budget *budget, uint64_t bytes);
 /* Takes even what does not fit: for memory that is in use already. Until
  * enough was given back, budget_take() refuses. */
 void budget_charge(struct budget *budget, uint64_t bytes);

@@ -92,7 +92,8 @@ struct block *block_new(struct block_pool *pool, uint32_t capacity)
     if (class < BLOCK_CLASSES) {
         capacity = (uint32_t)BLOCK_BYTES_MIN << class;
     }
-    if (!budget_take(pool->budget, capacity)) {
+    if (class == 0 ? !budget_take(pool->budget, capacity)
+                   : !budget_take_large(pool->budget, capacity)) {
         return NULL;
     }
     if (class < BLOCK_CLASSES && pool->free[class] != NULL) {

@@ -51,7 +51,9 @@ void block_pool_init(struct block_pool *pool, struct env *env,
                      struct budget *budget, void (*given)(void *arg),
                      void *given_arg);
 void block_pool_fini(struct block_pool *pool);
-/* At least capacity bytes, one reference; NULL when the budget refuses. */
+/* At least capacity bytes, one reference; NULL when the budget refuses. The last
+ * quarter of it is for blocks of the smallest size: frames that large clients
+ * leave half sent do not shut out the small ones. */
 struct block *block_new(struct block_pool *pool, uint32_t capacity);
 void block_ref(struct block *block);
 /* block: NULL is accepted. */

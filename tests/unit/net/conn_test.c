@@ -420,7 +420,7 @@ static void who_starves_is_read_again_when_memory_is_back(void **state)
     uint8_t *frame = mem_alloc(2 * MIB);
     int fat, thin;
 
-    world_open(&w, 2, 3 * MIB);
+    world_open(&w, 2, 4 * MIB); /* 3 of them for large blocks */
     fat = client_open(&w);
     thin = client_open(&w);
     client_frame(frame, 'e', 1, 2 * MIB - 4);
