@@ -223,12 +223,6 @@ static enum err dump_batch(struct dump *d, const char *file, struct scan *scan,
                                      .position = batch->position,
                                      .offset = h->base_offset,
                                      .batch = h});
-    if (h->base_offset < d->expected) {
-        dump_problem(d, file, batch->position, h->base_offset,
-                     "offset %" PRId64 " comes where at least %" PRId64
-                     " was expected",
-                     h->base_offset, d->expected);
-    }
     d->expected = batch_last_offset(h) + 1;
     bytes = mem_alloc((size_t)h->bytes);
     err = scan_load(scan, batch, bytes, why);
@@ -242,7 +236,7 @@ static enum err dump_batch(struct dump *d, const char *file, struct scan *scan,
 /* A bad batch: a tail above the flushed point, else damage. Gives whether the
  * scan goes on. */
 static bool dump_bad(struct dump *d, const char *file, int64_t base,
-                     struct scan *scan, const struct why *why)
+                     struct scan *scan, int64_t high, const struct why *why)
 {
     uint64_t position = scan->position;
     bool sure = d->point.offset >= 0 &&
@@ -258,7 +252,20 @@ static bool dump_bad(struct dump *d, const char *file, int64_t base,
         return false;
     }
     dump_problem(d, file, position, d->expected, "%s", why->text);
-    return scan_resync(scan, d->expected, INT64_MAX, NULL) == ERR_NONE;
+    return scan_resync(scan, d->expected + 1, high, NULL) == ERR_NONE;
+}
+
+/* Where the next segment begins; INT64_MAX: there is none. */
+static int64_t dump_next_base(const struct dump *d, int64_t base)
+{
+    int64_t next = INT64_MAX;
+
+    for (size_t i = 0; i < d->logs.count; i++) {
+        if (d->logs.list[i] > base) {
+            next = MIN(next, d->logs.list[i]);
+        }
+    }
+    return next;
 }
 
 /* One .log, which is open, with its indexes. */
@@ -271,18 +278,24 @@ static enum err dump_scan(struct dump *d, const char *name, int64_t base,
     struct scan scan;
     int64_t max = -1;
     int64_t max_offset = -1;
+    int64_t next_base = dump_next_base(d, base);
     enum err err = ERR_NONE;
 
     dump_index_open(d, &offsets, base, NAMES_INDEX, DUMP_OFFSET_ENTRY);
     dump_index_open(d, &times, base, NAMES_TIMES, DUMP_TIME_ENTRY);
     scan_init(&scan, file, 0, end);
     for (;;) {
-        err = scan_next(&scan, &batch, why);
+        bool is_below_point = base == d->point.base &&
+                              scan.position < d->point.position;
+        int64_t high =
+            is_below_point ? MIN(next_base, d->point.offset) : next_base;
+
+        err = scan_next_in(&scan, d->expected, high, &batch, why);
         if (err == ERR_NOT_FOUND || err == ERR_DISK) {
             break;
         }
         if (err) {
-            if (!dump_bad(d, name, base, &scan, why)) {
+            if (!dump_bad(d, name, base, &scan, high, why)) {
                 err = ERR_NONE;
                 break;
             }

@@ -21,23 +21,168 @@ static uint64_t log_limit(const struct segment *segment,
                : segment_bytes(segment);
 }
 
-/* Where offset is: in which of the list's segments, and where there.
- * Errors: ERR_NOT_FOUND (nothing visible from there on), ERR_DAMAGED,
- * ERR_DISK. */
-static enum err log_locate(const struct view_list *list, int64_t offset,
-                           struct view_mark visible, struct segment **segment,
-                           struct segment_spot *spot)
+/* The offset that the list's segment i ends below. */
+static int64_t log_high(const struct view_list *list, uint32_t i,
+                        struct view_mark visible)
 {
-    for (uint32_t i = view_list_floor(list, offset);
-         i < list->count && list->segments[i]->base <= visible.base; i++) {
+    return i + 1 < list->count && list->segments[i]->base != visible.base
+               ? MIN(list->segments[i + 1]->base, visible.offset)
+               : visible.offset;
+}
+
+/* The scan stands before a bad batch, offset or above: reports it, and lets
+ * readers step over it from now on. high: where the segment ends. Gives
+ * whether it was unknown; the scan moves behind it. */
+static bool log_found_damage(struct log *log, struct segment *segment,
+                             struct scan *scan, int64_t offset, int64_t high,
+                             const struct why *why)
+{
+    struct segment_damage damage = {.position = scan->position,
+                                    .offset = offset,
+                                    .end_offset = high};
+    struct scan_batch next;
+
+    if (scan_resync(scan, offset + 1, high, NULL) == ERR_NONE) {
+        damage.end_position = scan->position;
+        if (scan_next(scan, &next, NULL) == ERR_NONE) {
+            damage.end_offset = next.header.base_offset;
+        }
+        scan->position = damage.end_position;
+    } else {
+        damage.end_position = scan->end;
+        scan->position = scan->end;
+    }
+    if (!segment_add_damage(segment, &damage)) {
+        return false;
+    }
+    log_report_damage(log, NULL, segment, damage.position, offset, why->text);
+    return true;
+}
+
+/* Lets the scan stand at a batch whose offsets are certain, on the way to
+ * offset: the last index entry below it that tells the same as its batch, or
+ * the segment's first byte. *low: what may come there. */
+static enum err log_verify_from(struct segment *segment, struct scan *scan,
+                                int64_t offset, int64_t *low)
+{
+    for (int64_t key = offset;;) {
+        struct index_entry entry = {0};
+        struct scan_batch batch;
+        bool found = false;
+        enum err err =
+            index_floor(&segment->offsets, key, true, &entry, &found, NULL);
+
+        if (err || !found) {
+            scan->position = 0;
+            *low = segment->base;
+            return err;
+        }
+        scan->position = (uint64_t)entry.value;
+        if (scan_next(scan, &batch, NULL) == ERR_NONE &&
+            batch_last_offset(&batch.header) == entry.key) {
+            scan->position = (uint64_t)entry.value;
+            *low = batch.header.base_offset;
+            return ERR_NONE;
+        }
+        key = entry.key - 1;
+    }
+}
+
+/* Looks at all that is passed on the way to offset, up to position to: a batch
+ * says itself where it is and how long, and both may be wrong. Gives whether
+ * damage was found that was not known. */
+static bool log_verify(struct log *log, struct segment *segment,
+                       int64_t offset, int64_t high, uint64_t limit)
+{
+    struct lazy_handle *handle = NULL;
+    struct scan scan;
+    struct why why;
+    bool found = false;
+    uint64_t from;
+    int64_t low = 0;
+
+    if (segment_take(segment, true, &handle, NULL)) {
+        return false;
+    }
+    scan_init(&scan, handle->file, 0, limit);
+    if (log_verify_from(segment, &scan, offset, &low)) {
+        scan.position = scan.end;
+    }
+    from = scan.position;
+    while (low <= offset && scan.position < scan.end) {
+        struct segment_damage damage = {0};
+        struct scan_batch batch;
         enum err err;
 
-        *segment = list->segments[i];
-        if (segment_damage_of(*segment, offset)) {
-            return ERR_DAMAGED;
+        if (segment_damage_at(segment, scan.position, &damage) &&
+            damage.position <= scan.position) {
+            scan.position = damage.end_position;
+            low = MAX(low, damage.end_offset);
+            continue;
         }
-        err = segment_find(*segment, offset, log_limit(*segment, visible),
-                           true, spot, NULL);
+        err = scan_next_in(&scan, low, high, &batch, &why);
+        if (err == ERR_DISK || err == ERR_NOT_FOUND) {
+            break;
+        }
+        if (err) {
+            found |= log_found_damage(log, segment, &scan, low, high, &why);
+        } else {
+            low = batch_last_offset(&batch.header) + 1;
+        }
+    }
+    if (scan.position > from) {
+        checked_add(segment->checked, from, scan.position);
+    }
+    scan_fini(&scan);
+    lazy_handle_unref(handle);
+    return found;
+}
+
+/* Whether all that segment_find() passes on the way to its answer is known to
+ * be right. */
+static bool log_is_verified(struct segment *segment, int64_t offset,
+                            const struct segment_spot *spot, enum err err,
+                            uint64_t limit)
+{
+    struct index_entry entry = {0};
+    bool found = false;
+    uint64_t from;
+
+    if (segment->checked == NULL ||
+        index_floor(&segment->offsets, offset, true, &entry, &found, NULL)) {
+        return true;
+    }
+    from = found ? (uint64_t)entry.value : 0;
+    return checked_has(segment->checked, from,
+                       err ? limit : spot->position + spot->bytes);
+}
+
+/* Where offset is: in which of the list's segments (*i), and where there.
+ * Errors: ERR_NOT_FOUND (nothing visible from there on), ERR_DAMAGED,
+ * ERR_DISK. */
+static enum err log_locate(struct log *log, const struct view_list *list,
+                           int64_t offset, struct view_mark visible,
+                           uint32_t *i, struct segment_spot *spot)
+{
+    for (*i = view_list_floor(list, offset);
+         *i < list->count && list->segments[*i]->base <= visible.base;
+         (*i)++) {
+        struct segment *segment = list->segments[*i];
+        uint64_t limit = log_limit(segment, visible);
+        enum err err = ERR_NONE;
+
+        for (int pass = 0; pass < 2; pass++) {
+            if (segment_damage_of(segment, offset)) {
+                return ERR_DAMAGED;
+            }
+            err = segment_find(segment, offset, limit, true, spot, NULL);
+            if (err == ERR_DISK ||
+                log_is_verified(segment, offset, spot, err, limit) ||
+                !log_verify(log, segment, offset,
+                            log_high(list, *i, visible), limit)) {
+                break;
+            }
+        }
         if (err != ERR_NOT_FOUND) {
             return err;
         }
@@ -49,21 +194,25 @@ static enum err log_locate(const struct view_list *list, int64_t offset,
  * size is not known then, and *bytes of all there is must do. */
 static bool log_locate_near(struct log *log, const struct view_list *list,
                             int64_t offset, struct view_mark visible,
-                            uint32_t max_bytes, struct segment **segment,
+                            uint32_t max_bytes, uint32_t *i,
                             struct segment_spot *spot)
 {
+    struct segment *segment;
     struct view_mark hint;
     uint64_t bytes;
 
     if (!view_hint(&log->view, offset, &hint) || hint.base != visible.base) {
         return false;
     }
-    *segment = list->segments[view_list_floor(list, offset)];
-    bytes = log_limit(*segment, visible);
-    if ((*segment)->base != hint.base || bytes <= hint.position ||
+    *i = view_list_floor(list, offset);
+    segment = list->segments[*i];
+    bytes = log_limit(segment, visible);
+    /* What was not checked yet is looked at from where offsets are certain. */
+    if (segment->base != hint.base || bytes <= hint.position ||
         bytes - hint.position > max_bytes ||
-        atomic_load_explicit(&(*segment)->damages, memory_order_relaxed) !=
-            NULL) {
+        atomic_load_explicit(&segment->damages, memory_order_relaxed) != NULL ||
+        (segment->checked != NULL &&
+         !checked_has(segment->checked, hint.position, bytes))) {
         return false;
     }
     *spot = (struct segment_spot){.position = hint.position,
@@ -72,37 +221,12 @@ static bool log_locate_near(struct log *log, const struct view_list *list,
     return true;
 }
 
-/* The scan stands before a bad batch: reports it, and lets readers step over
- * it from now on. */
-static void log_found_damage(struct log *log, struct segment *segment,
-                             struct scan *scan, int64_t offset,
-                             const struct why *why)
-{
-    struct segment_damage damage = {.position = scan->position,
-                                    .offset = offset,
-                                    .end_offset = INT64_MAX};
-    struct scan_batch next;
-
-    scan->end = segment_bytes(segment);
-    if (scan_resync(scan, offset, INT64_MAX, NULL) == ERR_NONE &&
-        scan_next(scan, &next, NULL) == ERR_NONE) {
-        damage.end_offset = next.header.base_offset;
-        damage.end_position = next.position;
-    } else {
-        damage.end_position = scan->end;
-    }
-    if (segment_add_damage(segment, &damage)) {
-        log_report_damage(log, NULL, segment, damage.position, offset,
-                          why->text);
-    }
-}
-
 /* Checks what is to be given out; *bytes becomes what may be.
  * Errors: ERR_DAMAGED (the first batch is bad), ERR_DISK. */
 static enum err log_check_range(struct log *log, struct segment *segment,
                                 struct lazy_handle *handle,
                                 const struct segment_spot *spot,
-                                uint64_t limit, uint64_t *bytes)
+                                uint64_t limit, int64_t high, uint64_t *bytes)
 {
     uint64_t end = spot->position + *bytes;
     int64_t offset = spot->base_offset;
@@ -118,7 +242,7 @@ static enum err log_check_range(struct log *log, struct segment *segment,
     while (!err && scan.position < end) {
         struct scan_batch batch;
 
-        err = scan_next(&scan, &batch, &why);
+        err = scan_next_in(&scan, offset, high, &batch, &why);
         offset = err ? offset : batch_last_offset(&batch.header) + 1;
     }
     if (scan.position > spot->position) {
@@ -127,7 +251,7 @@ static enum err log_check_range(struct log *log, struct segment *segment,
     if (err && err != ERR_DISK) {
         *bytes = scan.position - spot->position;
         err = *bytes == 0 ? ERR_DAMAGED : ERR_NONE;
-        log_found_damage(log, segment, &scan, offset, &why);
+        (void)log_found_damage(log, segment, &scan, offset, high, &why);
     }
     scan_fini(&scan);
     return err;
@@ -136,7 +260,7 @@ static enum err log_check_range(struct log *log, struct segment *segment,
 /* The range that begins at the spot. */
 static enum err log_range(struct log *log, struct segment *segment,
                           const struct segment_spot *spot, uint64_t limit,
-                          uint64_t bytes, struct log_range *out)
+                          int64_t high, uint64_t bytes, struct log_range *out)
 {
     struct segment_damage damage = {0};
     struct lazy_handle *handle = NULL;
@@ -150,7 +274,8 @@ static enum err log_range(struct log *log, struct segment *segment,
     }
     err = segment_take(segment, true, &handle, NULL);
     if (!err) {
-        err = log_check_range(log, segment, handle, spot, limit, &bytes);
+        err = log_check_range(log, segment, handle, spot, limit, high,
+                              &bytes);
     }
     if (err) {
         lazy_handle_unref(handle);
@@ -168,10 +293,11 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
 {
     struct view_mark visible = view_visible(&log->view);
     struct view_list *list = view_list(&log->view);
-    struct segment *segment = NULL;
+    struct segment *segment;
     struct segment_spot spot;
     uint64_t limit;
     uint64_t bytes;
+    uint32_t i = 0;
     enum err err;
 
     *out = (struct log_range){.fd = -1};
@@ -181,13 +307,13 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (offset == visible.offset || list == NULL) {
         return ERR_NONE;
     }
-    if (!log_locate_near(log, list, offset, visible, max_bytes, &segment,
-                         &spot)) {
-        err = log_locate(list, offset, visible, &segment, &spot);
+    if (!log_locate_near(log, list, offset, visible, max_bytes, &i, &spot)) {
+        err = log_locate(log, list, offset, visible, &i, &spot);
         if (err) {
             return err == ERR_NOT_FOUND ? ERR_NONE : err;
         }
     }
+    segment = list->segments[i];
     limit = log_limit(segment, visible);
     bytes = limit - spot.position;
     if (bytes > max_bytes) {
@@ -198,37 +324,30 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (whole_first) {
         bytes = MAX(bytes, (uint64_t)spot.bytes);
     }
-    return log_range(log, segment, &spot, limit, bytes, out);
+    return log_range(log, segment, &spot, limit, log_high(list, i, visible),
+                     bytes, out);
 }
 
 uint64_t log_readable_bytes(struct log *log, int64_t offset, uint64_t limit)
 {
     struct view_mark visible = view_visible(&log->view);
     struct view_list *list = view_list(&log->view);
-    struct segment *segment = NULL;
     struct segment_spot spot;
-    uint64_t bytes = 0;
-    bool counting = false;
+    uint64_t bytes;
+    uint32_t i = 0;
 
     if (offset < log_start_offset(log) || offset >= visible.offset ||
         list == NULL) {
         return 0;
     }
-    if (!log_locate_near(log, list, offset, visible, UINT32_MAX, &segment,
-                         &spot) &&
-        log_locate(list, offset, visible, &segment, &spot)) {
+    if (!log_locate_near(log, list, offset, visible, UINT32_MAX, &i, &spot) &&
+        log_locate(log, list, offset, visible, &i, &spot)) {
         return 0;
     }
-    for (uint32_t i = 0; i < list->count && bytes < limit; i++) {
-        if (list->segments[i]->base > visible.base) {
-            break;
-        }
-        if (list->segments[i] == segment) {
-            counting = true;
-            bytes = log_limit(segment, visible) - spot.position;
-        } else if (counting) {
-            bytes += log_limit(list->segments[i], visible);
-        }
+    bytes = log_limit(list->segments[i], visible) - spot.position;
+    while (++i < list->count && bytes < limit &&
+           list->segments[i]->base <= visible.base) {
+        bytes += log_limit(list->segments[i], visible);
     }
     return MIN(bytes, limit);
 }

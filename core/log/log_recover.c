@@ -398,7 +398,7 @@ static enum err log_recover_damage(struct log_recover *r, struct scan *scan,
     log_report_damage(r->log, r->report, segment, damage.position,
                       damage.offset, why->text);
     scan->end = MIN(sure, end);
-    err = scan_resync(scan, r->expected, end_offset, why);
+    err = scan_resync(scan, r->expected + 1, end_offset, why);
     damage.end_position = scan->position;
     if (!err) {
         err = scan_next(scan, &next, why);
@@ -406,6 +406,10 @@ static enum err log_recover_damage(struct log_recover *r, struct scan *scan,
     }
     if (!err) {
         damage.end_offset = next.header.base_offset;
+    }
+    if (damage.end_offset != INT64_MAX) {
+        r->expected = MAX(r->expected, damage.end_offset);
+        r->last_end = r->expected;
     }
     scan->end = end;
     (void)segment_add_damage(segment, &damage);
@@ -444,6 +448,8 @@ static enum err log_recover_scan(struct log_recover *r,
 {
     bool indexed = index_count(&segment->offsets) > 0;
     uint64_t from = indexed ? (uint64_t)segment->offsets.last.value : 0;
+    int64_t batches_end =
+        sure_end - (plan->holds_point ? (int64_t)r->log->loaded.hole : 0);
     struct lazy_handle *handle = NULL;
     struct scan scan;
     enum err err = segment_take(segment, false, &handle, why);
@@ -463,13 +469,22 @@ static enum err log_recover_scan(struct log_recover *r,
         if (plan->holds_point && scan.position >= plan->sure) {
             r->expected = MAX(r->expected, sure_end);
         }
-        err = scan_next(&scan, &batch, why);
+        if (indexed && scan.position == from) {
+            err = scan_next(&scan, &batch, why);
+        } else {
+            err = scan_next_in(&scan, r->expected,
+                               scan.position < plan->sure ? batches_end
+                                                          : INT64_MAX,
+                               &batch, why);
+        }
         if (err == ERR_NOT_FOUND || err == ERR_DISK) {
             break;
         }
         seen.good = err == ERR_NONE;
-        seen.base_offset = batch.header.base_offset;
-        seen.last_offset = batch_last_offset(&batch.header);
+        if (seen.good) {
+            seen.base_offset = batch.header.base_offset;
+            seen.last_offset = batch_last_offset(&batch.header);
+        }
         verdict = recover_judge(found, plan, r->expected, &seen);
         if (verdict == RECOVER_GOOD) {
             err = log_recover_good(r, segment, &batch,
@@ -477,7 +492,7 @@ static enum err log_recover_scan(struct log_recover *r,
         } else if (verdict == RECOVER_DAMAGE) {
             scan.position = seen.position;
             err = log_recover_damage(r, &scan, segment, plan->sure,
-                                     sure_end, why);
+                                     batches_end, why);
             segment_rewind(segment, scan.position);
         } else {
             log_recover_cut(r);

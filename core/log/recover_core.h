@@ -60,8 +60,9 @@ enum recover_verdict {
     RECOVER_CUT,    /* the log ends here */
 };
 
-/* A batch at position of the segment. good: header and CRC are right; expected:
- * the lowest offset that may come. */
+/* A batch at position of the segment. good: header and CRC are right, and what
+ * lies around it leaves room for its offsets; expected: the lowest that may
+ * come. */
 struct recover_batch {
     uint64_t position;
     bool good;

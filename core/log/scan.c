@@ -76,6 +76,12 @@ static enum err scan_crc(struct scan *scan, uint64_t position, uint64_t end,
     return ERR_NONE;
 }
 
+bool scan_has_offsets(const struct batch_header *h)
+{
+    return h->base_offset >= 0 &&
+           h->base_offset < INT64_MAX - h->last_offset_delta;
+}
+
 /* The batch at position, header and, unless left out, CRC. */
 static enum err scan_at(struct scan *scan, uint64_t position,
                         struct scan_batch *out, struct why *why)
@@ -96,6 +102,10 @@ static enum err scan_at(struct scan *scan, uint64_t position,
     err = batch_header_parse(at, (size_t)left, &out->header);
     if (err) {
         return why_set(why, err, "no batch: %s", err_text(err));
+    }
+    if (!scan_has_offsets(&out->header)) {
+        return why_set(why, ERR_CORRUPT, "no batch: offset %lld",
+                       (long long)out->header.base_offset);
     }
     out->position = position;
     if (scan->headers_only) {
@@ -125,6 +135,44 @@ enum err scan_next(struct scan *scan, struct scan_batch *out, struct why *why)
     return err;
 }
 
+/* Whether the batch at scan->position begins in (low, last]. */
+static bool scan_is_overtaken(struct scan *scan, int64_t low, int64_t last)
+{
+    const uint8_t *at = NULL;
+    struct batch_header next;
+    size_t got = 0;
+
+    if (scan->position >= scan->end ||
+        scan_window(scan, scan->position, BATCH_HEADER_BYTES, &at, &got,
+                    NULL) ||
+        got < BATCH_HEADER_BYTES ||
+        batch_header_parse(at, (size_t)(scan->end - scan->position), &next)) {
+        return false;
+    }
+    return next.base_offset > low && next.base_offset <= last;
+}
+
+enum err scan_next_in(struct scan *scan, int64_t low, int64_t high,
+                      struct scan_batch *out, struct why *why)
+{
+    uint64_t position = scan->position;
+    enum err err = scan_next(scan, out, why);
+    int64_t base = err ? -1 : out->header.base_offset;
+    int64_t last = err ? -1 : batch_last_offset(&out->header);
+
+    if (err) {
+        return err;
+    }
+    if (base < low || last < base || last >= high ||
+        (base > low && scan_is_overtaken(scan, low, last))) {
+        scan->position = position;
+        err = why_set(why, ERR_CORRUPT,
+                      "its base offset is %lld where %lld was expected",
+                      (long long)base, (long long)low);
+    }
+    return err;
+}
+
 enum err scan_load(struct scan *scan, const struct scan_batch *batch,
                    void *into, struct why *why)
 {
@@ -137,17 +185,16 @@ static bool scan_is_batch(struct scan *scan, uint64_t position, int64_t low,
                           int64_t high)
 {
     bool headers_only = scan->headers_only;
+    uint64_t before = scan->position;
     struct scan_batch batch;
     enum err err;
 
-    if (position >= scan->end) {
-        return false;
-    }
     scan->headers_only = false;
-    err = scan_at(scan, position, &batch, NULL);
+    scan->position = position;
+    err = scan_next_in(scan, low, high, &batch, NULL);
     scan->headers_only = headers_only;
-    return !err && batch.header.base_offset >= low &&
-           batch.header.base_offset < high;
+    scan->position = before;
+    return !err;
 }
 
 enum err scan_resync(struct scan *scan, int64_t low, int64_t high,
@@ -156,17 +203,17 @@ enum err scan_resync(struct scan *scan, int64_t low, int64_t high,
     const uint8_t *at = NULL;
     size_t got = 0;
     uint64_t position = scan->position;
+    uint64_t behind;
     enum err err =
         scan_window(scan, position, BATCH_HEADER_BYTES, &at, &got, why);
 
     if (err) {
         return err;
     }
-    if (got >= BATCH_PREFIX_BYTES && batch_bytes(at) > 0 &&
-        scan_is_batch(scan, position + batch_bytes(at), low, high)) {
-        err = scan_window(scan, position, BATCH_HEADER_BYTES, &at, &got, why);
-        scan->position += err ? 0 : batch_bytes(at);
-        return err;
+    behind = position + (got >= BATCH_PREFIX_BYTES ? batch_bytes(at) : 0);
+    if (behind > position && scan_is_batch(scan, behind, low, high)) {
+        scan->position = behind;
+        return ERR_NONE;
     }
     for (position++; position < scan->end; position++) {
         err = scan_window(scan, position, BATCH_HEADER_BYTES, &at, &got, why);

@@ -30,19 +30,29 @@ void scan_init(struct scan *scan, struct file *file, uint64_t from,
                uint64_t end);
 void scan_fini(struct scan *scan);
 
+/* Whether the offsets of a parsed header can be (the CRC leaves them out). */
+bool scan_has_offsets(const struct batch_header *h);
+
 /* The batch at scan->position, which moves behind it.
  * Errors: ERR_NOT_FOUND (the end), ERR_TORN (the file ends inside the batch),
  *         ERR_CORRUPT (header or CRC; the position stays: scan_resync()),
  *         ERR_DISK. why says what is wrong. */
 MUST_USE enum err scan_next(struct scan *scan, struct scan_batch *out,
                             struct why *why);
+/* The same for a batch that lies in [low, high): its offsets are not in its CRC.
+ * Where it begins above low there is a hole before it, which is believed only
+ * if what comes behind it leaves room for it: else the batch's base offset is
+ * wrong.
+ * Errors: as there; ERR_CORRUPT too for offsets that do not fit. */
+MUST_USE enum err scan_next_in(struct scan *scan, int64_t low, int64_t high,
+                               struct scan_batch *out, struct why *why);
 /* The whole batch, into memory of the caller: out->header.bytes. */
 MUST_USE enum err scan_load(struct scan *scan, const struct scan_batch *batch,
                             void *into, struct why *why);
 
-/* Looks for the next good batch behind scan->position, whose base offset is in
- * [low, high): first where the damaged batch says that it ends, then at every
- * byte. Moves there.
+/* Looks for the next good batch behind scan->position that lies in [low, high):
+ * first where the damaged batch says that it ends, then at every byte. Moves
+ * there.
  * Errors: ERR_NOT_FOUND (none before scan->end: moved to the end), ERR_DISK. */
 MUST_USE enum err scan_resync(struct scan *scan, int64_t low, int64_t high,
                               struct why *why);
