@@ -2,6 +2,9 @@
 import base64
 import signal
 import sys
+import threading
+
+TALKING = threading.Lock()
 
 
 def pack(data):
@@ -25,7 +28,11 @@ def unpack_headers(field):
 
 
 def say(*fields):
-    print(*("-" if f is None else f for f in fields), sep="\t", flush=True)
+    """Prints a line, whole even where two threads print."""
+    line = "\t".join("-" if f is None else str(f) for f in fields) + "\n"
+    with TALKING:
+        sys.stdout.write(line)
+        sys.stdout.flush()
 
 
 def records_in():
