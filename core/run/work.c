@@ -165,9 +165,12 @@ static void work_thread_maybe(struct work_pool *pool)
     must(pool->thread_count > 0);
 }
 
+/* The thread is woken when the lock is free: otherwise it would wake to wait for
+ * it. */
 void work_submit(struct work_pool *pool, struct work *work)
 {
     struct work_lane *lane;
+    bool is_ready = false;
 
     work->next = NULL;
     pthread_mutex_lock(&pool->lock);
@@ -180,10 +183,13 @@ void work_submit(struct work_pool *pool, struct work *work)
         if (!lane->is_running) {
             work_lane_ready(pool, lane);
             work_thread_maybe(pool);
-            pthread_cond_signal(&pool->change);
+            is_ready = true;
         }
     }
     pthread_mutex_unlock(&pool->lock);
+    if (is_ready) {
+        pthread_cond_signal(&pool->change);
+    }
 }
 
 struct work_pool *work_pool_open(unsigned threads_max)
