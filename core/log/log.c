@@ -51,6 +51,7 @@ struct view_mark log_end_mark(const struct log *log)
 void log_set_end(struct log *log, int64_t offset)
 {
     log->end_offset = offset;
+    log->unchanged = false;
     atomic_store_explicit(&log->view.end, offset, memory_order_release);
 }
 
@@ -176,6 +177,7 @@ enum err log_open(struct env *env, const struct log_options *options,
     log_publish(log);
     log_show(log, log_start_offset(log));
     log_check(log);
+    log->unchanged = options->clean && log->loaded.offset >= 0;
     *out = log;
     return ERR_NONE;
 }
@@ -288,7 +290,7 @@ void log_close(struct log *log, void (*done)(void *arg), void *arg)
     log->closed = done;
     log->closed_arg = arg;
     log_doomed_stop(log);
-    if (!log->broken) {
+    if (!log->broken && !log->unchanged) {
         enum err err = segment_seal(log_active(log), &why);
 
         if (err && err != ERR_FULL) {

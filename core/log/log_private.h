@@ -63,6 +63,7 @@ struct log {
     uint32_t segment_capacity;
     int32_t partition;
     enum log_state state;
+    bool unchanged;      /* since it was opened after a clean stop */
     int64_t end_offset;  /* written */
     int64_t next_offset; /* given */
     int64_t batches_end; /* behind the last batch: holes may follow it */
