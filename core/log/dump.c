@@ -369,7 +369,8 @@ static void dump_state(struct dump *d, const char *name, bool is_deep)
         err = disk_read_all(d->disk, path, DUMP_FILE_MAX, &bytes, &count,
                             NULL);
         err = err ? err
-                  : producer_state_decode_kafka(&state, str_sub(bytes, count));
+                  : producer_state_decode_kafka(
+                        &state, str_sub(bytes, count), 0);
     }
     if (err && err != ERR_NOT_FOUND) {
         dump_problem(d, name, 0, offset,

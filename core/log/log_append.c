@@ -155,7 +155,8 @@ static void log_place(struct log *log, struct log_append *append,
     append->base_offset = base;
     append->last_offset = base + batch->last_offset_delta;
     if (log->producers != NULL) {
-        log->producers->note(log->producers, batch);
+        log->producers->note(log->producers, batch,
+                             env_wall_ms(log->env));
     }
 }
 
@@ -357,6 +358,15 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
             reserved = true;
         } else {
             reserved = true;
+        }
+    }
+    /* A duplicate of what came to nothing did so too. */
+    list_each(node, &log->answered) {
+        struct log_append *append = log_append_of(node);
+
+        if (append->duplicate && append->base_offset >= log->end_offset) {
+            append->duplicate = false;
+            append->err = err;
         }
     }
     if (!reserved) {

@@ -33,9 +33,25 @@ struct log_recover {
     int64_t last_end; /* of the last batch that was looked at */
     bool clean;
     bool changed; /* something is to be synced */
+    bool epochs_changed; /* from what the file says */
     bool ended;   /* a cut: nothing of what follows stays */
     enum err err; /* of disk_list()'s calls */
 };
+
+/* A full disk keeps nothing from opening: what could not be written is made
+ * again at the next start. */
+static enum err log_recover_full(struct log_recover *r, enum err err,
+                                 const struct why *why)
+{
+    char name[300];
+
+    if (err != ERR_FULL) {
+        return err;
+    }
+    trace(TRACE_WARN, "partition \"%s\" is opened all the same: %s",
+          log_name(r->log, name), why->text);
+    return ERR_NONE;
+}
 
 /* ---- names ---- */
 
@@ -215,6 +231,12 @@ static enum err log_cut_tail(struct log_recover *r, struct segment *segment,
     file_close(file);
     lazy_handle_unref(handle);
     mem_free(chunk);
+    if (err == ERR_FULL) {
+        /* What was never acknowledged goes without a copy. */
+        (void)log_recover_full(r, err, why);
+        err = disk_remove(r->disk, path, why);
+        err = err == ERR_NOT_FOUND ? ERR_NONE : err;
+    }
     if (!err) {
         err = disk_sync_folder(r->disk, r->log->folder, why);
     }
@@ -429,6 +451,7 @@ static enum err log_recover_good(struct log_recover *r,
     if (log_assign_epoch(r->log, batch->header.leader_epoch,
                          batch->header.base_offset)) {
         r->changed = true;
+        r->epochs_changed = true;
     }
     if (is_indexed) {
         segment_skip(segment, &batch->header);
@@ -486,6 +509,10 @@ static enum err log_recover_scan(struct log_recover *r,
             seen.last_offset = batch_last_offset(&batch.header);
         }
         verdict = recover_judge(found, plan, r->expected, &seen);
+        if (seen.good && verdict != RECOVER_GOOD) {
+            err = why_set(why, ERR_CORRUPT, "offset %lld is of no such segment",
+                          (long long)seen.base_offset);
+        }
         if (verdict == RECOVER_GOOD) {
             err = log_recover_good(r, segment, &batch,
                                    indexed && seen.position == from, why);
@@ -565,7 +592,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
     }
     log_recover_expect(r, at, segment, &plan, sure_end);
     if (plan.read && at + 1 < r->found_count && !r->ended) {
-        err = segment_seal(segment, why);
+        err = log_recover_full(r, segment_seal(segment, why), why);
     }
     if (!err && (r->ended || found->bytes > plan.sure)) {
         r->changed = true;
@@ -668,7 +695,7 @@ static enum err log_recover_end(struct log_recover *r,
         log_report_damage(log, r->report, log_active(log),
                           segment_bytes(log_active(log)), r->expected,
                           "the log is shorter than what was flushed");
-        err = segment_seal(log_active(log), why);
+        err = log_recover_full(r, segment_seal(log_active(log), why), why);
         err = err ? err : log_recover_begin(r, r->point.offset, why);
     }
     log_set_end(log, r->expected);
@@ -692,6 +719,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     /* An epoch that begins at the end has no batch yet. */
     if (log_cut_epochs(log, 0, log->end_offset + 1)) {
         r->changed = true;
+        r->epochs_changed = true;
     }
     if (end.offset == end.base && end.position == 0 && point->offset < 0 &&
         log->segment_count == 1) {
@@ -704,10 +732,14 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     parent = names_parent(log->folder);
     err = disk_sync_folder(r->disk, parent, why);
     mem_free(parent);
-    if (!err && log->epochs.count > 0) {
+    err = err ? err : disk_sync_folder(r->disk, log->folder, why);
+    if (!err && r->epochs_changed) {
+        log->epochs_changed = true;
         err = log_save_epochs(log, why);
-    } else if (!err) {
-        err = disk_sync_folder(r->disk, log->folder, why);
+    }
+    if (err == ERR_FULL) {
+        /* Nor the point, which must not be ahead: batches are read again. */
+        return log_recover_full(r, err, why);
     }
     point->offset = end.offset;
     point->base = end.base;
@@ -715,8 +747,9 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     point->hole = end.hole;
     point->first_timestamp = log_active(log)->first_timestamp;
     point->created_ms = log_active(log)->created_ms;
-    return err ? err
-               : checkpoint_save_point(r->disk, log->folder, point, why);
+    err = err ? err
+              : checkpoint_save_point(r->disk, log->folder, point, why);
+    return log_recover_full(r, err, why);
 }
 
 static enum err log_recover_folder(struct log_recover *r,
@@ -760,7 +793,9 @@ enum err log_recover(struct log *log, const struct log_options *options,
         int64_t first = log->segments[0]->base;
 
         atomic_store(&log->view.start, MAX(r.start, first));
-        (void)log_cut_epochs(log, MAX(r.start, first), INT64_MAX);
+        if (log_cut_epochs(log, MAX(r.start, first), INT64_MAX)) {
+            r.epochs_changed = true;
+        }
         err = log_replay(log, &report->scanned_bytes, why);
         r.changed = r.changed || log->state_removed;
     }

@@ -86,6 +86,17 @@ static struct log_stored *log_states_newest(struct log_states *states,
     return newest;
 }
 
+/* When the file was last written; now, where that cannot be told. */
+static int64_t log_written_ms(struct log *log, const char *path)
+{
+    int64_t now_ms = env_wall_ms(log->env);
+    int64_t time = now_ms;
+
+    return disk_modified_ms(log->env->disk, path, &time, NULL)
+               ? now_ms
+               : MIN(time, now_ms);
+}
+
 static enum err log_state_load(struct log *log, const struct log_stored *state)
 {
     char path[NAMES_PATH_BYTES];
@@ -110,7 +121,8 @@ static enum err log_state_load(struct log *log, const struct log_stored *state)
 
         err = log->producers->load(log->producers,
                                    state->is_deep ? STR_NULL : it,
-                                   state->is_deep ? it : STR_NULL);
+                                   state->is_deep ? it : STR_NULL,
+                                   log_written_ms(log, path));
     }
     mem_free(bytes);
     return err;
@@ -133,8 +145,8 @@ static int64_t log_state_load_running(struct log *log, int64_t newer_than)
         offset = -1;
     }
     if (err || offset <= newer_than ||
-        log->producers->load(log->producers, STR_NULL,
-                             str_sub(bytes, count))) {
+        log->producers->load(log->producers, STR_NULL, str_sub(bytes, count),
+                             log_written_ms(log, path))) {
         offset = -1;
     }
     mem_free(bytes);
@@ -212,6 +224,9 @@ static enum err log_replay_segment(struct log *log, struct segment *segment,
                                    int64_t offset, uint64_t *read_bytes,
                                    struct why *why)
 {
+    char path[NAMES_PATH_BYTES];
+    int64_t now_ms = env_wall_ms(log->env);
+    int64_t written_ms;
     struct lazy_handle *handle = NULL;
     struct segment_spot spot;
     struct scan scan;
@@ -225,6 +240,8 @@ static enum err log_replay_segment(struct log *log, struct segment *segment,
     if (err) {
         return err;
     }
+    names_path(path, log->folder, segment->base, NAMES_LOG);
+    written_ms = log_written_ms(log, path);
     scan_init(&scan, handle->file, spot.position, segment_bytes(segment));
     scan.headers_only = true;
     for (;;) {
@@ -244,7 +261,11 @@ static enum err log_replay_segment(struct log *log, struct segment *segment,
             break;
         }
         if (batch.header.base_offset >= offset) {
-            log->producers->note(log->producers, &batch.header);
+            /* It was taken before its file was last written, and a client's
+             * times may be of any year. */
+            log->producers->note(
+                log->producers, &batch.header,
+                MIN(MAX(batch.header.max_timestamp, written_ms), now_ms));
         }
     }
     *read_bytes += scan.read_bytes;

@@ -8,7 +8,7 @@
  * int32 offset delta, int64 timestamp, int32 coordinator epoch, int64 first
  * offset of the open transaction.
  *
- * Deep: int32 count, then of each: int64 id, int16 epoch, int64 timestamp,
+ * Deep: int32 count, then of each: int64 id, int16 epoch, int64 seen at,
  * int32 coordinator epoch, int64 first offset of the open transaction, int8
  * count of batches, and of each of these, oldest first: int32 last sequence,
  * int64 last offset, int32 offset delta, int64 timestamp. */
@@ -134,7 +134,7 @@ static struct producer_entry *producer_state_add(struct producer_state *state,
     *entry = (struct producer_entry){.producer_id = producer_id,
                                      .epoch = -1,
                                      .coordinator_epoch = -1,
-                                     .last_timestamp = -1,
+                                     .seen_ms = -1,
                                      .txn_first_offset = -1};
     producer_state_insert(state, entry);
     list_push(&state->oldest, &entry->node);
@@ -172,7 +172,7 @@ void producer_state_expire(struct producer_state *state, int64_t wall_ms)
             container_of(node, struct producer_entry, node);
 
         if (entry->txn_first_offset < 0 &&
-            wall_ms - entry->last_timestamp >= state->expiration_ms) {
+            wall_ms - entry->seen_ms >= state->expiration_ms) {
             producer_state_remove(state, entry);
         }
     }
@@ -246,11 +246,10 @@ static void producer_state_note_marker(struct producer_entry *entry,
         entry->count = 0;
     }
     entry->txn_first_offset = -1;
-    entry->last_timestamp = batch->max_timestamp;
 }
 
 void producer_state_note(struct producer_state *state,
-                         const struct batch_header *batch)
+                         const struct batch_header *batch, int64_t seen_ms)
 {
     struct producer_entry *entry = NULL;
     struct producer_batch *newest = NULL;
@@ -264,6 +263,7 @@ void producer_state_note(struct producer_state *state,
     }
     list_remove(&entry->node);
     list_push(&state->oldest, &entry->node);
+    entry->seen_ms = MAX(entry->seen_ms, seen_ms);
     if ((batch->attributes & BATCH_CONTROL) != 0) {
         producer_state_note_marker(entry, batch);
         return;
@@ -287,7 +287,6 @@ void producer_state_note(struct producer_state *state,
         .offset_delta = batch->last_offset_delta,
         .last_offset = batch_last_offset(batch),
         .timestamp = batch->max_timestamp};
-    entry->last_timestamp = batch->max_timestamp;
     if ((batch->attributes & BATCH_TRANSACTIONAL) != 0 &&
         entry->txn_first_offset < 0) {
         entry->txn_first_offset = batch->base_offset;
@@ -331,7 +330,7 @@ char *producer_state_encode_kafka(const struct producer_state *state,
     producer_state_each(state, entry)
     {
         uint8_t below = producer_state_below(entry, before_offset);
-        struct producer_batch none = {-1, 0, -1, entry->last_timestamp};
+        struct producer_batch none = {-1, 0, -1, entry->seen_ms};
         const struct producer_batch *last =
             below > 0 ? &entry->batches[below - 1] : &none;
 
@@ -376,7 +375,7 @@ char *producer_state_encode_deep(const struct producer_state *state,
         }
         bytes_put_i64(at, entry->producer_id);
         bytes_put_i16(at + 8, entry->epoch);
-        bytes_put_i64(at + 10, entry->last_timestamp);
+        bytes_put_i64(at + 10, entry->seen_ms);
         bytes_put_i32(at + 18, entry->coordinator_epoch);
         bytes_put_i64(at + 22, entry->txn_first_offset < before_offset
                                    ? entry->txn_first_offset
@@ -398,7 +397,7 @@ char *producer_state_encode_deep(const struct producer_state *state,
 }
 
 enum err producer_state_decode_kafka(struct producer_state *state,
-                                     struct str bytes)
+                                     struct str bytes, int64_t saved_ms)
 {
     const uint8_t *at = (const uint8_t *)bytes.ptr;
     int32_t count = 0;
@@ -432,7 +431,7 @@ enum err producer_state_decode_kafka(struct producer_state *state,
                 .offset_delta = bytes_get_i32(at + 22),
                 .timestamp = bytes_get_i64(at + 26)};
         }
-        entry->last_timestamp = bytes_get_i64(at + 26);
+        entry->seen_ms = saved_ms;
         entry->coordinator_epoch = bytes_get_i32(at + 34);
         entry->txn_first_offset = bytes_get_i64(at + 38);
     }
@@ -481,7 +480,7 @@ enum err producer_state_decode_deep(struct producer_state *state,
             entry = producer_state_add(state, id);
         }
         entry->epoch = bytes_get_i16(at + 8);
-        entry->last_timestamp = bytes_get_i64(at + 10);
+        entry->seen_ms = bytes_get_i64(at + 10);
         entry->coordinator_epoch = bytes_get_i32(at + 18);
         entry->txn_first_offset = bytes_get_i64(at + 22);
         entry->count = at[30];
@@ -507,9 +506,10 @@ static enum err producer_state_on_check(struct log_producers *producers,
 }
 
 static void producer_state_on_note(struct log_producers *producers,
-                                   const struct batch_header *batch)
+                                   const struct batch_header *batch,
+                                   int64_t seen_ms)
 {
-    producer_state_note(producer_state_of(producers), batch);
+    producer_state_note(producer_state_of(producers), batch, seen_ms);
 }
 
 static void producer_state_on_reset(struct log_producers *producers)
@@ -529,14 +529,15 @@ static void producer_state_on_save(struct log_producers *producers,
 }
 
 static enum err producer_state_on_load(struct log_producers *producers,
-                                       struct str kafka, struct str deep)
+                                       struct str kafka, struct str deep,
+                                       int64_t saved_ms)
 {
     struct producer_state *state = producer_state_of(producers);
 
     if (!str_is_null(deep)) {
         return producer_state_decode_deep(state, deep);
     }
-    return producer_state_decode_kafka(state, kafka);
+    return producer_state_decode_kafka(state, kafka, saved_ms);
 }
 
 static void producer_state_on_expire(struct log_producers *producers,

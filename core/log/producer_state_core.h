@@ -34,7 +34,7 @@ struct producer_batch {
 /* What is known of one producer. */
 struct producer_entry {
     int64_t producer_id;
-    int64_t last_timestamp;
+    int64_t seen_ms; /* by the broker: wall clock */
     int64_t txn_first_offset; /* of the open transaction; -1: none */
     int32_t coordinator_epoch; /* -1: no marker yet */
     int16_t epoch;
@@ -54,9 +54,9 @@ MUST_USE enum err producer_state_check(const struct producer_state *state,
                                        const struct batch_header *batch,
                                        bool *duplicate, int64_t *base_offset);
 void producer_state_note(struct producer_state *state,
-                         const struct batch_header *batch);
+                         const struct batch_header *batch, int64_t seen_ms);
 void producer_state_clear(struct producer_state *state);
-/* Forgets who has no open transaction and was last heard expiration_ms ago. */
+/* Forgets who has no open transaction and was last seen expiration_ms ago. */
 void producer_state_expire(struct producer_state *state, int64_t wall_ms);
 /* NULL: nothing known. */
 const struct producer_entry *
@@ -70,7 +70,8 @@ char *producer_state_encode_deep(const struct producer_state *state,
                                  int64_t before_offset, size_t *bytes);
 /* Replace what is there. Errors: ERR_CORRUPT (nothing was changed). */
 MUST_USE enum err producer_state_decode_kafka(struct producer_state *state,
-                                              struct str bytes);
+                                              struct str bytes,
+                                              int64_t saved_ms);
 MUST_USE enum err producer_state_decode_deep(struct producer_state *state,
                                              struct str bytes);
 

@@ -19,9 +19,11 @@ struct log_producers {
                       const struct batch_header *batch, bool *duplicate,
                       int64_t *base_offset);
     /* The batch is in the log at batch->base_offset (append and recovery). A
-     * batch that was noted before may come again: it changes nothing. */
+     * batch that was noted before may come again: it changes nothing. seen_ms:
+     * when the broker took it, by the wall clock: whatever times a client
+     * gives, its producer is remembered from then on. */
     void (*note)(struct log_producers *producers,
-                 const struct batch_header *batch);
+                 const struct batch_header *batch, int64_t seen_ms);
     /* Forget everything: load() and note() follow for what the log holds. */
     void (*reset)(struct log_producers *producers);
     /* State without the batches at or above before_offset: Kafka's .snapshot
@@ -31,9 +33,10 @@ struct log_producers {
                  char **kafka, size_t *kafka_bytes, char **deep,
                  size_t *deep_bytes);
     /* What save() gave; one of the two is null when only the other is there.
+     * saved_ms: when, by the wall clock: Kafka's bytes do not tell.
      * Errors: ERR_CORRUPT (nothing was loaded: an older one is tried). */
     enum err (*load)(struct log_producers *producers, struct str kafka,
-                     struct str deep);
+                     struct str deep, int64_t saved_ms);
     /* Forget who has been silent for too long. From log_retain(). NULL is
      * accepted. */
     void (*expire)(struct log_producers *producers, int64_t wall_ms);

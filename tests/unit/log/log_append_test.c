@@ -392,7 +392,7 @@ static enum err lane_check(struct log_producers *producers,
 }
 
 static void lane_note(struct log_producers *producers,
-                      const struct batch_header *batch)
+                      const struct batch_header *batch, int64_t seen_ms)
 {
     struct lane *lane = lane_of(producers);
 
@@ -417,7 +417,7 @@ static void lane_save(struct log_producers *producers, int64_t before_offset,
 }
 
 static enum err lane_load(struct log_producers *producers, struct str kafka,
-                          struct str deep)
+                          struct str deep, int64_t saved_ms)
 {
     return ERR_CORRUPT;
 }
@@ -541,10 +541,88 @@ static void log_refuses_on_a_full_disk_and_goes_on_when_there_is_room(void **sta
     one_fini(&one);
 }
 
+/* Two appends of the same batch in one turn. */
+struct twice {
+    struct one_append *first;
+    struct one_append *again;
+};
+
+static void append_twice(void *arg)
+{
+    struct twice *twice = arg;
+
+    log_append(twice->first->one->log, &twice->first->append);
+    log_append(twice->again->one->log, &twice->again->append);
+}
+
+static void log_refuses_a_duplicate_of_what_a_full_disk_refuses(void **state)
+{
+    struct one_batch batch = {.count = 1,
+                              .timestamp = 900000,
+                              .producer_id = 7,
+                              .sequence = 1,
+                              .value_bytes = 5000};
+    struct one_batch before = {.count = 1, .producer_id = 7};
+    struct one_log one;
+    struct twice twice;
+
+    one_init(&one, 31);
+    one_open(&one, false);
+    (void)one_put(&one, before);
+    twice.first = one_start(&one, batch);
+    twice.again = one_start(&one, batch);
+    simdisk_limit(one.sim, simdisk_used_bytes(one.sim) + 100);
+    simenv_run(one.simenv, append_twice, &twice);
+    one_settle(&one);
+    assert_int_equal(twice.first->err, ERR_FULL);
+    assert_int_equal(twice.again->err, ERR_FULL);
+    assert_false(twice.again->append.duplicate);
+    simdisk_limit(one.sim, UINT64_MAX);
+    one_close(&one);
+    one_fini(&one);
+}
+
+/* A client may send the records of years ago. */
+static void log_remembers_a_producer_with_old_timestamps(void **state)
+{
+    struct one_batch batch = {
+        .count = 1, .timestamp = 5, .producer_id = 7, .value_bytes = 10};
+    struct one_log one;
+
+    one_init(&one, 32);
+    one.clock.wall_start_ms = 1000000000;
+    simdisk_wall_ms(one.sim, 1000000000);
+    one_open(&one, false);
+    (void)one_put(&one, batch);
+    for (int stop = 0; stop < 3; stop++) {
+        struct one_append *again;
+
+        (void)log_retain(one.log, 1000000000);
+        again = one_append(&one, batch);
+        one_settle(&one);
+        assert_int_equal(again->err, ERR_NONE);
+        assert_true(again->append.duplicate);
+        assert_int_equal(again->append.base_offset, 0);
+        if (stop == 0) {
+            one_close(&one);
+        } else {
+            one_kill(&one);
+        }
+        one_open(&one, stop == 0);
+    }
+    (void)log_retain(one.log, 1000000000 + INT64_C(2) * 86400000);
+    assert_false(one_append(&one, batch)->append.duplicate);
+    one_close(&one);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_answers_all_appends_of_a_turn_at_its_end),
+        cmocka_unit_test(
+            log_refuses_a_duplicate_of_what_a_full_disk_refuses),
+        cmocka_unit_test(log_remembers_a_producer_with_old_timestamps),
         cmocka_unit_test(log_commits_groups),
         cmocka_unit_test(log_sets_no_timer_when_idle),
         cmocka_unit_test(log_async_syncs_by_count_and_by_time_only),

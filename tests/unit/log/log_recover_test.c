@@ -450,6 +450,64 @@ static void log_knows_five_batches_again_after_each_kind_of_stop(void **state)
     }
 }
 
+/* The disk is full, to the last byte, and the process was killed; or the power
+ * went, in the middle of a write. */
+static void log_opens_on_a_full_disk(void **state)
+{
+    for (uint64_t torn = 0; torn < 100; torn += 33) {
+        struct one_log one;
+
+        one_init(&one, 41 + torn);
+        one.config.segment_bytes = 10000;
+        one_open(&one, false);
+        for (int i = 0; i < 20; i++) {
+            (void)one_put(&one, (struct one_batch){.count = 1,
+                                                   .producer_id = 7,
+                                                   .sequence = i,
+                                                   .value_bytes = 3000});
+        }
+        one_kill(&one);
+        if (torn > 0) {
+            cut_file(&one, "00000000000000000018.log",
+                     (uint64_t)one_file_bytes(&one,
+                                              "00000000000000000018.log") -
+                         torn);
+        }
+        simdisk_limit(one.sim, simdisk_used_bytes(one.sim));
+        one_open(&one, false);
+        assert_int_equal(log_end_offset(one.log), torn > 0 ? 19 : 20);
+        one_show(&one);
+        simdisk_limit(one.sim, UINT64_MAX);
+        assert_int_equal(one_put(&one, (struct one_batch){.count = 1}),
+                         torn > 0 ? 19 : 20);
+        one_kill(&one);
+        one_open(&one, false);
+        assert_int_equal(log_end_offset(one.log), torn > 0 ? 20 : 21);
+        one_close(&one);
+        one_fini(&one);
+    }
+}
+
+static void whose_a_folder_is_survives_a_power_loss(void **state)
+{
+    struct one_log one;
+    char *text = NULL;
+    size_t bytes = 0;
+
+    one_init(&one, 42);
+    one_open(&one, false);
+    (void)one_put(&one, (struct one_batch){.count = 1});
+    simenv_crash(one.simenv);
+    log_abandon(one.log);
+    simdisk_crash_losing_all(one.sim);
+    assert_int_equal(disk_read_all(one.disk, ONE_FOLDER "/partition.metadata",
+                                   4096, &text, &bytes, &one.why),
+                     ERR_NONE);
+    assert_true(bytes > 30 && memcmp(text, "version: 0", 10) == 0);
+    mem_free(text);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -465,6 +523,8 @@ int main(void)
         cmocka_unit_test(log_moves_later_segments_away_behind_a_cut),
         cmocka_unit_test(log_removes_what_a_crash_left_of_removals),
         cmocka_unit_test(log_of_another_topic_is_not_opened),
+        cmocka_unit_test(log_opens_on_a_full_disk),
+        cmocka_unit_test(whose_a_folder_is_survives_a_power_loss),
         cmocka_unit_test(log_with_a_path_that_is_too_long_is_not_opened),
         cmocka_unit_test(log_takes_over_a_folder_without_our_own_files),
         cmocka_unit_test(

@@ -31,7 +31,7 @@ static void note(struct producer_state *s, struct one it)
 {
     struct batch_header h = header(it);
 
-    producer_state_note(s, &h);
+    producer_state_note(s, &h, 1000 + it.offset);
 }
 
 static enum err check(struct producer_state *s, struct one it, bool *duplicate,
@@ -236,7 +236,7 @@ static void producer_state_comes_back_from_its_deep_bytes(void **state)
             assert_int_equal(a->count, b->count);
             assert_int_equal(a->epoch, b->epoch);
             assert_int_equal(a->txn_first_offset, b->txn_first_offset);
-            assert_int_equal(a->last_timestamp, b->last_timestamp);
+            assert_int_equal(a->seen_ms, b->seen_ms);
             assert_memory_equal(a->batches, b->batches,
                                 sizeof(a->batches[0]) * a->count);
         }
@@ -275,7 +275,7 @@ static void producer_state_snapshot_is_kafkas_byte_for_byte(void **state)
     assert_memory_equal(text + 6, expected + 6, sizeof(expected) - 6);
     assert_int_equal(bytes_get_u32(text + 2),
                      crc32c(0, text + 6, bytes - 6));
-    assert_int_equal(producer_state_decode_kafka(&back, str_sub(text, bytes)),
+    assert_int_equal(producer_state_decode_kafka(&back, str_sub(text, bytes), 5),
                      ERR_NONE);
     expect(&back, (struct one){7, 3, 0, 5, 0, 0}, ERR_NONE, 100);
     expect(&back, (struct one){7, 3, 5, 1, 0, 0}, ERR_NONE, -1);
@@ -304,7 +304,7 @@ static void producer_state_leaves_out_what_lies_above(void **state)
     assert_int_equal(back.count, 1);
     expect(&back, (struct one){7, 0, 1, 1, 0, 0}, ERR_NONE, -1);
     text = producer_state_encode_kafka(&s, 101, &bytes);
-    assert_int_equal(producer_state_decode_kafka(&back, str_sub(text, bytes)),
+    assert_int_equal(producer_state_decode_kafka(&back, str_sub(text, bytes), 5),
                      ERR_NONE);
     mem_free(text);
     assert_int_equal(back.count, 1);
@@ -327,10 +327,10 @@ static void producer_state_refuses_bytes_that_were_changed(void **state)
     for (size_t i = 0; i < bytes; i++) {
         text[i] = (char)(text[i] ^ 1);
         assert_int_equal(
-            producer_state_decode_kafka(&back, str_sub(text, bytes)),
+            producer_state_decode_kafka(&back, str_sub(text, bytes), 5),
             ERR_CORRUPT);
         assert_int_equal(
-            producer_state_decode_kafka(&back, str_sub(text, i)),
+            producer_state_decode_kafka(&back, str_sub(text, i), 5),
             ERR_CORRUPT);
         text[i] = (char)(text[i] ^ 1);
     }
