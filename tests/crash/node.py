@@ -64,8 +64,10 @@ class Node:
 
     def __exit__(self, *_):
         self.kill()
+        said = self.log.read_text(errors="replace")
         if self.made:
             self.made.cleanup()
+        assert "Sanitizer" not in said, said
 
     def spawn(self, before=(), **env):
         """Starts it and does not wait. FAULT_... preload the shim."""

@@ -149,5 +149,9 @@ def start_broker():
         return started[-1]
 
     yield start
+    told = [(pathlib.Path(b.handle) / "1" / "log").read_text()
+            for b in started]
     for broker in started:
         broker.run("rm", broker.handle)
+    for text in told:
+        assert "Sanitizer" not in text, text
