@@ -12,6 +12,12 @@ from kafka.admin import NewTopic
 import lines
 
 
+# 2.0.2 asks for the broker's versions first and gives up after 2 s: too soon
+# on a machine that is busy with all other clients.
+PATIENT = ({"api_version_auto_timeout_ms": 20000}
+           if kafka.__version__.startswith("2.") else {})
+
+
 def set_up(options, names):
     """The client's settings for those of our options that are given."""
     return {name: kind(options[ours]) for ours, (name, kind) in names.items()
@@ -27,7 +33,7 @@ def produce(bootstrap, topic, options):
         # It has no idempotence.
         options.pop("idempotent", None)
     producer = kafka.KafkaProducer(
-        bootstrap_servers=bootstrap,
+        bootstrap_servers=bootstrap, **PATIENT,
         **set_up(options, {
             "codec": ("compression_type", str),
             "acks": ("acks", lambda a: a if a == "all" else int(a)),
@@ -44,7 +50,8 @@ def produce(bootstrap, topic, options):
 
 def consume(bootstrap, topic, count, options):
     consumer = kafka.KafkaConsumer(
-        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest")
+        topic, bootstrap_servers=bootstrap, auto_offset_reset="earliest",
+        **PATIENT)
     left = int(count)
     while left > 0:
         m = next(consumer)
@@ -58,7 +65,7 @@ def group(bootstrap, topic, group, options):
     consumer = kafka.KafkaConsumer(
         topic, group_id=group, bootstrap_servers=bootstrap,
         auto_offset_reset="earliest", enable_auto_commit=False,
-        **set_up(options, {
+        **PATIENT, **set_up(options, {
             "session_ms": ("session_timeout_ms", int),
             "heartbeat_ms": ("heartbeat_interval_ms", int),
             "instance": ("group_instance_id", str)}))
@@ -77,7 +84,7 @@ def group(bootstrap, topic, group, options):
 
 
 def offsets(bootstrap, topic, partition, timestamp):
-    consumer = kafka.KafkaConsumer(bootstrap_servers=bootstrap)
+    consumer = kafka.KafkaConsumer(bootstrap_servers=bootstrap, **PATIENT)
     tp = kafka.TopicPartition(topic, int(partition))
     consumer.assign([tp])
     lines.say("beginning", consumer.beginning_offsets([tp])[tp])
@@ -90,7 +97,7 @@ def offsets(bootstrap, topic, partition, timestamp):
 
 
 def admin(bootstrap, what, topic=None, partitions="1"):
-    client = kafka.KafkaAdminClient(bootstrap_servers=bootstrap)
+    client = kafka.KafkaAdminClient(bootstrap_servers=bootstrap, **PATIENT)
     if what == "create":
         client.create_topics([NewTopic(topic, int(partitions), 1)])
     elif what == "delete":
