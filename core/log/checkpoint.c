@@ -90,29 +90,31 @@ enum err checkpoint_load_point(struct disk *disk, const char *folder,
 }
 
 enum err checkpoint_save_point(struct disk *disk, const char *folder,
+                               struct file **file,
                                struct checkpoint_point *point, struct why *why)
 {
     uint8_t slot[CHECKPOINT_SLOT_BYTES];
     struct iovec part = {slot, sizeof(slot)};
-    char path[NAMES_PATH_BYTES];
-    struct file *file = NULL;
-    bool there;
-    enum err err;
+    bool there = true;
+    enum err err = ERR_NONE;
 
-    names_join(path, folder, NAMES_POINT);
-    there = disk_exists(disk, path);
-    err = file_open(disk, path, FILE_WRITE, &file, why);
+    if (*file == NULL) {
+        char path[NAMES_PATH_BYTES];
+
+        names_join(path, folder, NAMES_POINT);
+        there = disk_exists(disk, path);
+        err = file_open(disk, path, FILE_WRITE, file, why);
+    }
     if (err) {
         return err;
     }
     point->number++;
     checkpoint_encode_point(point, slot);
-    err = file_write(file, point->number % 2 * CHECKPOINT_SLOT_STRIDE, &part,
+    err = file_write(*file, point->number % 2 * CHECKPOINT_SLOT_STRIDE, &part,
                      1, why);
     if (!err) {
-        err = file_sync(file, why);
+        err = file_sync(*file, why);
     }
-    file_close(file);
     return err || there ? err : disk_sync_folder(disk, folder, why);
 }
 
@@ -173,7 +175,7 @@ static bool checkpoint_parse_claim(struct str text, struct uuid *out)
 }
 
 enum err checkpoint_claim(struct disk *disk, const char *folder,
-                          struct uuid topic_id, struct why *why)
+                          struct uuid topic_id, bool *made, struct why *why)
 {
     char path[NAMES_PATH_BYTES];
     char id[UUID_TEXT_BYTES];
@@ -184,6 +186,7 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
     enum err err;
     int n;
 
+    *made = false;
     uuid_text(topic_id, id);
     n = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s\n", id);
     names_join(path, folder, NAMES_METADATA);
@@ -191,15 +194,33 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
                         why);
     if (err == ERR_NOT_FOUND ||
         (!err && !checkpoint_parse_claim(str_sub(bytes, count), &there))) {
-        /* On disk before the first record: a folder that lost it after a power
-         * failure would look like nobody's. */
-        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), true,
-                                    why);
+        *made = true;
+        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n),
+                                    false, why);
     } else if (!err && !uuid_eq(there, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);
     }
     mem_free(bytes);
+    return err;
+}
+
+enum err checkpoint_sync_claim(struct disk *disk, const char *folder,
+                               struct why *why)
+{
+    char path[NAMES_PATH_BYTES];
+    struct file *file = NULL;
+    enum err err;
+
+    names_join(path, folder, NAMES_METADATA);
+    err = file_open(disk, path, FILE_READ, &file, why);
+    if (err == ERR_NOT_FOUND) {
+        return ERR_NONE;
+    }
+    if (!err) {
+        err = file_sync(file, why);
+    }
+    file_close(file);
     return err;
 }
 

@@ -32,8 +32,10 @@ struct checkpoint_point {
 MUST_USE enum err checkpoint_load_point(struct disk *disk, const char *folder,
                                         struct checkpoint_point *out,
                                         struct why *why);
-/* Counts point->number up. */
+/* Counts point->number up. *file: NULL, or open from the last call; the caller
+ * closes it. */
 MUST_USE enum err checkpoint_save_point(struct disk *disk, const char *folder,
+                                        struct file **file,
                                         struct checkpoint_point *point,
                                         struct why *why);
 
@@ -43,10 +45,17 @@ MUST_USE enum err checkpoint_load_start(struct disk *disk, const char *folder,
 MUST_USE enum err checkpoint_save_start(struct disk *disk, const char *folder,
                                         int64_t offset, struct why *why);
 
-/* Makes partition.metadata where there is none that can be read; not synced.
+/* Makes partition.metadata where there is none that can be read. *made: it was,
+ * and wants checkpoint_sync_claim() before the first record counts as flushed:
+ * a folder that lost it after a power failure would look like nobody's.
  * Errors: ERR_EXISTS (it names another topic), ERR_DISK, ERR_FULL. */
 MUST_USE enum err checkpoint_claim(struct disk *disk, const char *folder,
-                                   struct uuid topic_id, struct why *why);
+                                   struct uuid topic_id, bool *made,
+                                   struct why *why);
+/* Its bytes are on the disk; the folder is not synced. ERR_NONE when there is
+ * no such file. */
+MUST_USE enum err checkpoint_sync_claim(struct disk *disk, const char *folder,
+                                        struct why *why);
 
 /* Gives the deep bytes, from mem_, and the offset that they are as of.
  * Errors: ERR_NOT_FOUND, ERR_CORRUPT, ERR_DISK. */

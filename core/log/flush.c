@@ -3,12 +3,14 @@
 
 #include "base/mem.h"
 #include "base/must.h"
+#include "base/trace.h"
 #include "log/names.h"
 
-enum { FLUSH_POINT_MS = 1000 };
+enum { FLUSH_POINT_MS = 1000, FLUSH_RETRY_MS = 200 };
 
 static void flush_kick(struct flush *flush);
 static void flush_kick_point(struct flush *flush);
+static void flush_retry_fire(struct env_timer *timer);
 
 static void flush_fire(struct env_timer *timer)
 {
@@ -32,6 +34,7 @@ void flush_init(struct flush *flush, struct env *env, const char *folder,
                             .point_offset = point->offset};
     point_init(&flush->point, env->disk, folder, point);
     flush->timer.fire = flush_fire;
+    flush->retry.fire = flush_retry_fire;
     flush->job.work.key = key;
     flush->point_job.work.key = key ^ 1;
 }
@@ -48,6 +51,7 @@ void flush_fini(struct flush *flush)
 {
     must(flush_is_idle(flush));
     env_timer_stop(flush->env, &flush->timer);
+    env_timer_stop(flush->env, &flush->retry);
     flush_items_free(flush->items, flush->item_count);
     point_files_free(flush->files);
     point_fini(&flush->point);
@@ -226,6 +230,9 @@ static void flush_job_run(struct work *work)
     if (!err) {
         err = point_save(&flush->point, job->cuts, job->files, &job->why);
     }
+    if (!err && job->parent) {
+        err = checkpoint_sync_claim(disk, flush->folder, &job->why);
+    }
     if (!err && job->folder) {
         err = disk_sync_folder(disk, flush->folder, &job->why);
     }
@@ -241,9 +248,8 @@ static void flush_job_run(struct work *work)
     job->err = err;
 }
 
-static void flush_job_done(struct work *work)
+static void flush_job_end(struct flush *flush)
 {
-    struct flush *flush = container_of(work, struct flush, job.work);
     struct flush_job *job = &flush->job;
     bool sealed = false;
 
@@ -266,6 +272,36 @@ static void flush_job_done(struct work *work)
         flush->calls->advanced(flush->arg);
     }
     flush_tell_idle(flush);
+}
+
+/* Without descriptors nothing is lost yet: the same job is done again. */
+static void flush_job_done(struct work *work)
+{
+    struct flush *flush = container_of(work, struct flush, job.work);
+
+    if (flush->job.err == ERR_LIMIT && !flush->broken) {
+        if (!flush->retries) {
+            trace(TRACE_WARN, "a flush waits: %s", flush->job.why.text);
+        }
+        flush->retries = true;
+        env_timer_set(flush->env, &flush->retry, FLUSH_RETRY_MS);
+        return;
+    }
+    flush->retries = false;
+    flush_job_end(flush);
+}
+
+static void flush_retry_fire(struct env_timer *timer)
+{
+    struct flush *flush = container_of(timer, struct flush, retry);
+
+    if (flush->broken) {
+        flush->job.err = ERR_NONE;
+        flush->job.mark = flush->flushed;
+        flush_job_end(flush);
+        return;
+    }
+    env_work(flush->env, &flush->job.work);
 }
 
 /* What the job takes over from what is pending. */
@@ -350,7 +386,7 @@ static void flush_point_done(struct work *work)
     point_files_free(job->state);
     job->state = NULL;
     flush->point_busy = false;
-    if (job->err && job->err != ERR_FULL) {
+    if (job->err && !file_err_passes(job->err)) {
         flush_fail(flush, &job->why);
     } else {
         if (!job->err && job->cuts == point_cuts(&flush->point)) {

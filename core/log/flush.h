@@ -12,7 +12,8 @@
  * a batch before it (a hole) is on the disk once the point is stored there.
  *
  * A sync or a write of a point that fails calls failed(), once; from then on
- * nothing advances. Threads: the owner's loop; jobs run on disk threads. */
+ * nothing advances. Where it is for want of descriptors (ERR_LIMIT) it is done
+ * again, a little later; a point that finds no space waits for the next one. Threads: the owner's loop; jobs run on disk threads. */
 #ifndef LOG_FLUSH_H
 #define LOG_FLUSH_H
 
@@ -78,6 +79,8 @@ struct flush {
     struct flush_job job;
     struct flush_point_job point_job;
     struct env_timer timer;
+    struct env_timer retry; /* of the job, which is busy meanwhile */
+    bool retries;           /* and that was told */
     bool ends_in_hole; /* written does */
     bool folder_dirty;
     bool parent_dirty;

@@ -202,7 +202,7 @@ static void log_describe(void *arg, struct checkpoint_point *point)
             enum err err = index_spill(&segment->offsets, &why);
 
             err = err ? err : index_spill(&segment->times, &why);
-            if (err && err != ERR_FULL) {
+            if (err && !file_err_passes(err)) {
                 log_fail(log, &why);
             }
             point->first_timestamp = segment->first_timestamp;
@@ -293,7 +293,7 @@ void log_close(struct log *log, void (*done)(void *arg), void *arg)
     if (!log->broken && !log->unchanged) {
         enum err err = segment_seal(log_active(log), &why);
 
-        if (err && err != ERR_FULL) {
+        if (err && !file_err_passes(err)) {
             log_fail(log, &why);
         }
         flush_sealed(&log->flush, log_active(log));

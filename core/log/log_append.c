@@ -110,6 +110,24 @@ static bool log_has_room(struct log *log, uint32_t bytes)
     return log->room_bytes >= (int64_t)bytes;
 }
 
+/* The producers know what is in the log, and no more, after something was
+ * refused. Errors: ERR_DISK (not yet, or the log cannot go on). */
+static enum err log_replay_due(struct log *log)
+{
+    uint64_t read_bytes = 0;
+    struct why why;
+    enum err err = ERR_NONE;
+
+    if (log->replay_due && !log->broken) {
+        err = log_replay(log, &read_bytes, &why);
+        log->replay_due = err != ERR_NONE;
+        if (err && !file_err_passes(err)) {
+            log_fail(log, &why);
+        }
+    }
+    return err ? ERR_DISK : ERR_NONE;
+}
+
 /* What refuses a batch before it has an offset. */
 static enum err log_append_check(struct log *log, struct log_append *append,
                                  const struct batch_header *batch)
@@ -118,6 +136,9 @@ static enum err log_append_check(struct log *log, struct log_append *append,
         return ERR_CLOSED;
     }
     if (log->broken) {
+        return ERR_DISK;
+    }
+    if (log_replay_due(log)) {
         return ERR_DISK;
     }
     if (append->from_client && log->producers != NULL) {
@@ -288,7 +309,7 @@ enum err log_roll(struct log *log, struct why *why)
         return err;
     }
     err = segment_seal(old, why);
-    if (err && err != ERR_FULL) {
+    if (err && !file_err_passes(err)) {
         log_fail(log, why);
     }
     fresh->created_ms = env_wall_ms(log->env);
@@ -337,9 +358,9 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
                              enum err err)
 {
     bool reserved = false;
-    struct why why;
-    uint64_t read_bytes = 0;
 
+    /* Clients know no limits of ours: to them it is the disk, and they retry. */
+    err = err == ERR_LIMIT ? ERR_DISK : err;
     for (int i = 0; i < gather->count; i++) {
         log_answer(log, gather->appends[i], err);
     }
@@ -372,10 +393,8 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
     if (!reserved) {
         log->next_offset = log->end_offset;
     }
-    if (err != ERR_CLOSED && !log->broken &&
-        log_replay(log, &read_bytes, &why)) {
-        log_fail(log, &why);
-    }
+    log->replay_due = err != ERR_CLOSED;
+    (void)log_replay_due(log);
 }
 
 /* One append is in the file: indexes it, moves the end. */
@@ -388,7 +407,7 @@ static void log_wrote(struct log *log, struct log_append *append)
     must(err == ERR_NONE);
     err = segment_note(log_active(log), &batch,
                        log->config.index_interval_bytes, &why);
-    if (err && err != ERR_FULL) {
+    if (err && !file_err_passes(err)) {
         log_fail(log, &why);
     }
     (void)log_assign_epoch(log, batch.leader_epoch, batch.base_offset);
@@ -409,8 +428,11 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
     }
     err = segment_write(active, gather->parts, gather->count, &why);
     if (err) {
-        if (err != ERR_FULL || segment_truncate(active, segment_bytes(active),
-                                                &why)) {
+        bool wrote_nothing = err == ERR_LIMIT; /* it was not even open */
+
+        if (!wrote_nothing &&
+            (err != ERR_FULL || segment_truncate(active, segment_bytes(active),
+                                                 &why))) {
             log_fail(log, &why);
         }
         log_refuse_queue(log, gather, err);

@@ -397,5 +397,6 @@ int64_t log_retain(struct log *log, int64_t retention_wall_ms)
         lazy_file_forget_idle(&log->segments[i]->offsets.file, &log->retire);
         lazy_file_forget_idle(&log->segments[i]->times.file, &log->retire);
     }
+    point_forget_idle(&log->flush.point);
     return next_ms;
 }

@@ -145,7 +145,7 @@ enum err log_find_time(struct log *log, int64_t timestamp_ms,
         }
     }
     view_list_unref(list);
-    return err;
+    return err == ERR_LIMIT ? ERR_DISK : err;
 }
 
 /* The largest time of what is visible of the segment. */
@@ -207,5 +207,5 @@ enum err log_find_max_timestamp(struct log *log, struct log_found *out,
         err = log_find_in(&find, where, &found, why);
     }
     view_list_unref(list);
-    return err;
+    return err == ERR_LIMIT ? ERR_DISK : err;
 }

@@ -176,7 +176,7 @@ static enum err log_locate(struct log *log, const struct view_list *list,
                 return ERR_DAMAGED;
             }
             err = segment_find(segment, offset, limit, true, spot, NULL);
-            if (err == ERR_DISK ||
+            if (err == ERR_DISK || err == ERR_LIMIT ||
                 log_is_verified(segment, offset, spot, err, limit) ||
                 !log_verify(log, segment, offset,
                             log_high(list, *i, visible), limit)) {
@@ -288,6 +288,12 @@ static enum err log_range(struct log *log, struct segment *segment,
     return ERR_NONE;
 }
 
+/* Clients know no limits of ours: to them it is the disk, and they retry. */
+static enum err log_read_err(enum err err)
+{
+    return err == ERR_LIMIT ? ERR_DISK : err;
+}
+
 enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
                   bool whole_first, struct log_range *out)
 {
@@ -310,7 +316,7 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (!log_locate_near(log, list, offset, visible, max_bytes, &i, &spot)) {
         err = log_locate(log, list, offset, visible, &i, &spot);
         if (err) {
-            return err == ERR_NOT_FOUND ? ERR_NONE : err;
+            return err == ERR_NOT_FOUND ? ERR_NONE : log_read_err(err);
         }
     }
     segment = list->segments[i];
@@ -324,8 +330,8 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (whole_first) {
         bytes = MAX(bytes, (uint64_t)spot.bytes);
     }
-    return log_range(log, segment, &spot, limit, log_high(list, i, visible),
-                     bytes, out);
+    return log_read_err(log_range(log, segment, &spot, limit,
+                                  log_high(list, i, visible), bytes, out));
 }
 
 uint64_t log_readable_bytes(struct log *log, int64_t offset, uint64_t limit)

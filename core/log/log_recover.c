@@ -713,6 +713,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     struct log *log = r->log;
     struct checkpoint_point *point = &log->loaded;
     struct view_mark end = log_end_mark(log);
+    struct file *file = NULL;
     char *parent;
     enum err err;
 
@@ -732,6 +733,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     parent = names_parent(log->folder);
     err = disk_sync_folder(r->disk, parent, why);
     mem_free(parent);
+    err = err ? err : checkpoint_sync_claim(r->disk, log->folder, why);
     err = err ? err : disk_sync_folder(r->disk, log->folder, why);
     if (!err && r->epochs_changed) {
         log->epochs_changed = true;
@@ -748,7 +750,8 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     point->first_timestamp = log_active(log)->first_timestamp;
     point->created_ms = log_active(log)->created_ms;
     err = err ? err
-              : checkpoint_save_point(r->disk, log->folder, point, why);
+              : checkpoint_save_point(r->disk, log->folder, &file, point, why);
+    file_close(file);
     return log_recover_full(r, err, why);
 }
 
@@ -756,11 +759,13 @@ static enum err log_recover_folder(struct log_recover *r,
                                    const struct log_options *options,
                                    struct why *why)
 {
+    bool made = false;
     enum err err = disk_make_folder(r->disk, r->log->folder, why);
 
     if (!err && !uuid_is_zero(options->topic_id)) {
         err = checkpoint_claim(r->disk, r->log->folder, options->topic_id,
-                               why);
+                               &made, why);
+        r->changed = r->changed || made;
     }
     return err;
 }

@@ -16,7 +16,22 @@ void point_init(struct point *point, struct disk *disk, const char *folder,
 
 void point_fini(struct point *point)
 {
+    file_close(point->file);
+    point->file = NULL;
     (void)pthread_mutex_destroy(&point->lock);
+}
+
+void point_forget_idle(struct point *point)
+{
+    if (pthread_mutex_trylock(&point->lock) != 0) {
+        return;
+    }
+    if (!point->used) {
+        file_close(point->file);
+        point->file = NULL;
+    }
+    point->used = false;
+    must(pthread_mutex_unlock(&point->lock) == 0);
 }
 
 uint32_t point_cuts(struct point *point)
@@ -38,7 +53,9 @@ static enum err point_write(struct point *point,
     enum err err;
 
     next.number = point->stored.number;
-    err = checkpoint_save_point(point->disk, point->folder, &next, why);
+    point->used = true;
+    err = checkpoint_save_point(point->disk, point->folder, &point->file,
+                                &next, why);
     if (!err) {
         point->stored = next;
     }

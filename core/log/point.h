@@ -28,6 +28,8 @@ struct point {
     uint32_t cuts;
     int64_t cut_offset; /* the lowest that jobs in flight may not know of */
     struct checkpoint_point stored;
+    struct file *file; /* stays open while it is used; may be NULL */
+    bool used;         /* since point_forget_idle() looked */
 };
 
 /* folder: borrowed. stored: as loaded. */
@@ -50,6 +52,10 @@ MUST_USE enum err point_save(struct point *point, uint32_t cuts,
 MUST_USE enum err point_lower(struct point *point,
                               const struct checkpoint_point *it,
                               bool in_flight, struct why *why);
+
+/* Owner; does not wait. Closes the file if nothing was stored since the last
+ * call. */
+void point_forget_idle(struct point *point);
 
 /* Takes those out whose offset is above offset, frees them, gives the rest. */
 struct point_file *point_files_cut(struct point_file *files, int64_t offset);

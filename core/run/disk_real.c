@@ -46,6 +46,8 @@ static enum err real_failed(const char *verb, const char *path, struct why *why)
 
     if (number == ENOSPC || number == EDQUOT) {
         err = ERR_FULL;
+    } else if (number == EMFILE || number == ENFILE) {
+        err = ERR_LIMIT;
     } else if (number == ENOENT) {
         err = ERR_NOT_FOUND;
     } else if (number == EEXIST) {

@@ -61,6 +61,13 @@ struct disk_ops {
     uint64_t (*free_bytes)(struct disk *disk, const char *path);
 };
 
+/* Whether there is too little of something just now (ERR_FULL: space, ERR_LIMIT:
+ * descriptors): nothing was lost, and it may work later. */
+static inline bool file_err_passes(enum err err)
+{
+    return err == ERR_FULL || err == ERR_LIMIT;
+}
+
 struct disk {
     const struct disk_ops *ops;
 };

@@ -34,9 +34,12 @@ static int64_t load_point(void)
 
 static void save_point(struct checkpoint_point *point, int64_t offset)
 {
+    struct file *file = NULL;
+
     point->offset = offset;
-    assert_int_equal(checkpoint_save_point(disk, "/t-0", point, NULL),
+    assert_int_equal(checkpoint_save_point(disk, "/t-0", &file, point, NULL),
                      ERR_NONE);
+    file_close(file);
 }
 
 static void checkpoint_point_is_the_last_one_stored(void **state)
@@ -107,20 +110,28 @@ static void checkpoint_claim_is_kafkas_partition_metadata(void **state)
     struct uuid other = {{9}};
     char *bytes = NULL;
     size_t count = 0;
+    bool made = false;
 
-    assert_int_equal(checkpoint_claim(disk, "/t-0", id, NULL), ERR_NONE);
+    assert_int_equal(checkpoint_sync_claim(disk, "/t-0", NULL), ERR_NONE);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, NULL), ERR_NONE);
+    assert_true(made);
+    assert_int_equal(checkpoint_sync_claim(disk, "/t-0", NULL), ERR_NONE);
     assert_int_equal(disk_read_all(disk, "/t-0/partition.metadata", 1000,
                                    &bytes, &count, NULL),
                      ERR_NONE);
     assert_string_equal(bytes,
                         "version: 0\ntopic_id: AQIDBAUGBwgJCgsMDQ4PEA\n");
     mem_free(bytes);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", id, NULL), ERR_NONE);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", other, NULL), ERR_EXISTS);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, NULL), ERR_NONE);
+    assert_false(made);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", other, &made, NULL),
+                     ERR_EXISTS);
     /* A torn one is made anew: nothing hangs on it. */
     assert_true(simdisk_rot(sim, "/t-0/partition.metadata", 0, 1));
-    assert_int_equal(checkpoint_claim(disk, "/t-0", other, NULL), ERR_NONE);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", id, NULL), ERR_EXISTS);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", other, &made, NULL),
+                     ERR_NONE);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, NULL),
+                     ERR_EXISTS);
 }
 
 static void checkpoint_state_comes_back_or_is_refused(void **state)

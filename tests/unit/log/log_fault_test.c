@@ -202,9 +202,66 @@ static void log_that_cannot_write_says_so(void **state)
     one_fini(one);
 }
 
+/* No descriptor is left, for a while: nothing is lost, and the log goes on. */
+static void log_waits_out_a_want_of_descriptors(void **state)
+{
+    for (int closes = 0; closes < 2; closes++) {
+        struct fault fault;
+        struct one_append *waits;
+        struct one_append *refused;
+        struct life life;
+        struct one_log *one = &life.one;
+
+        fault_init(&fault, NULL);
+        fault_arm(&fault, 0);
+        begin(&life, &fault);
+        one_open(one, false);
+        fault.err = ERR_LIMIT;
+        fault.kinds = FAULT_OPEN;
+        fault.for_good = true;
+        waits = one_append(one, (struct one_batch){.count = 5,
+                                                   .producer_id = 3,
+                                                   .value_bytes = 10});
+        fault_arm(&fault, 1);
+        simclock_run_for_ms(&one->clock, 5000);
+        /* It cannot begin a segment. */
+        refused = one_append(one, (struct one_batch){.count = 5,
+                                                     .producer_id = 3,
+                                                     .sequence = 5,
+                                                     .value_bytes = 450});
+        simclock_run_for_ms(&one->clock, 5000);
+        assert_int_equal(waits->err, ERR_NONE);
+        assert_int_equal(refused->err, ERR_DISK);
+        assert_int_equal(one->failures, 0);
+        assert_int_equal(log_flushed_end(one->log), 0);
+        if (closes == 1) {
+            simenv_run(one->simenv, one_do_close, one);
+            simclock_run_for_ms(&one->clock, 1000);
+            assert_false(one->closed);
+            fault_heal(&fault);
+            assert_true(simclock_run_until_set(&one->clock, &one->closed,
+                                               100000));
+        } else {
+            fault_heal(&fault);
+            assert_int_equal(one_put(one,
+                                     (struct one_batch){.count = 5,
+                                                        .producer_id = 3,
+                                                        .sequence = 5,
+                                                        .value_bytes = 450}),
+                             5);
+            one_close(one);
+        }
+        one_open(one, true);
+        assert_int_equal(one->report.end_offset, closes == 1 ? 5 : 10);
+        one_close(one);
+        one_fini(one);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(log_waits_out_a_want_of_descriptors),
         cmocka_unit_test(log_survives_each_fault_and_a_kill),
         cmocka_unit_test(log_survives_each_fault_and_a_power_loss),
         cmocka_unit_test(log_survives_each_fault_and_a_stop),
