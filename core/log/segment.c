@@ -4,6 +4,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "log/names.h"
+#include "log/scan.h"
 
 enum { SEGMENT_WINDOW_BYTES = 8192, SEGMENT_DAMAGES_MAX = 16 };
 
@@ -389,7 +390,8 @@ static enum err segment_header(struct file *file, uint8_t *window,
         }
     }
     at = window + (spot->position - *window_at);
-    if (batch_bytes(at) > left || batch_header_parse(at, left, &h)) {
+    if (batch_bytes(at) > left || batch_header_parse(at, left, &h) ||
+        !scan_has_offsets(&h)) {
         return ERR_DAMAGED;
     }
     spot->bytes = (uint32_t)h.bytes;
