@@ -14,7 +14,8 @@
  * it as a frame between nodes can carry. */
 enum { COMMAND_BYTES = 1 << 20 };
 
-/* What may wait in memory for SQLite; more is refused until it has caught up. */
+/* What may wait in memory for SQLite; beyond it changes are refused until it
+ * has caught up. */
 enum { BACKLOG_BYTES_MAX = 64 << 20 };
 
 static void controller_fail(struct controller *controller,
@@ -256,12 +257,16 @@ static enum err controller_open_quorum(struct controller *controller,
         .id = (uint64_t)controller->options.node_id + 1,
         .address = "local",
     };
+    /* Below the reserve nothing grows, but topics can still be deleted. */
+    struct quorum_limits limits = {
+        .command_bytes = COMMAND_BYTES,
+        .disk_reserve_bytes = MAX(controller->options.reserve_bytes / 4, 1)};
     struct quorum_options options = {.folder = controller->quorum_folder,
                                      .id = voter.id,
                                      .voters = &voter,
                                      .voter_count = 1,
                                      .clean = controller->options.clean,
-                                     .limits = {.command_bytes = COMMAND_BYTES},
+                                     .limits = limits,
                                      .machine = &controller->machine,
                                      .on_lead = controller_lead,
                                      .failed = controller_failed,
@@ -289,6 +294,7 @@ enum err controller_open(const struct controller_options *options,
     controller->quorum_folder = mem_printf("%s/quorum", options->data_folder);
     controller->log_folder = mem_printf("%s/log", options->data_folder);
     list_init(&controller->changes);
+    list_init(&controller->closings);
     *out = controller;
     err = disk_make_folder(controller->env->disk, controller->log_folder, why);
     if (err == ERR_NONE) {

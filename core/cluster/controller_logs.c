@@ -15,6 +15,9 @@
 /* What is left of a stray's name: a folder's name has 255 bytes. */
 enum { STRAY_NAME_BYTES = 210 };
 
+/* Replicas that close at one time. */
+enum { CLOSING_MAX = 256 };
+
 /* One partition of a job, on its owner's loop. */
 struct logs_part {
     struct call call;
@@ -28,6 +31,7 @@ struct logs_part {
 };
 
 static void controller_logs_run(struct logs_job *job);
+static void controller_logs_close_more(struct controller *controller);
 
 static struct loop *controller_logs_loop(const struct controller *controller,
                                          const struct topic *topic,
@@ -222,7 +226,42 @@ static void controller_logs_closed_part(struct call *call)
     struct logs_job *job = part->job;
 
     mem_free(part);
+    job->controller->closing_count--;
+    controller_logs_close_more(job->controller);
     controller_logs_part_done(job);
+}
+
+static void controller_logs_start_close(struct logs_job *job,
+                                        struct replica *replica)
+{
+    struct logs_part *part = MEM_NEW(struct logs_part);
+
+    part->call.run = controller_logs_close_part;
+    part->call.done = controller_logs_closed_part;
+    part->job = job;
+    part->replica = replica;
+    job->pending++;
+    job->controller->closing_count++;
+    call_start(&part->call, replica_loop(replica));
+}
+
+/* A log that closes opens files: all at once would be more than the system
+ * gives. */
+static void controller_logs_close_more(struct controller *controller)
+{
+    while (controller->closing_count < CLOSING_MAX &&
+           !list_is_empty(&controller->closings)) {
+        struct logs_job *job =
+            container_of(controller->closings.next, struct logs_job, node);
+
+        if (job->next_replica == job->count) {
+            list_remove(&job->node);
+            controller_logs_part_done(job);
+        } else if (job->replicas[job->next_replica++] != NULL) {
+            controller_logs_start_close(job,
+                                        job->replicas[job->next_replica - 1]);
+        }
+    }
 }
 
 /* Nobody can find the replicas any more. */
@@ -230,22 +269,9 @@ static void controller_logs_withdrawn(struct env_fence *fence)
 {
     struct logs_job *job = container_of(fence, struct logs_job, fence);
 
-    job->pending = 1;
-    for (int32_t i = 0; i < job->count; i++) {
-        struct logs_part *part;
-
-        if (job->replicas[i] == NULL) {
-            continue;
-        }
-        part = MEM_NEW(struct logs_part);
-        part->call.run = controller_logs_close_part;
-        part->call.done = controller_logs_closed_part;
-        part->job = job;
-        part->replica = job->replicas[i];
-        job->pending++;
-        call_start(&part->call, replica_loop(part->replica));
-    }
-    controller_logs_part_done(job);
+    job->pending = 1; /* as long as it is in the list */
+    list_push(&job->controller->closings, &job->node);
+    controller_logs_close_more(job->controller);
 }
 
 static void controller_logs_start_remove(struct logs_job *job)
@@ -281,6 +307,7 @@ static struct logs_job *controller_logs_add(struct controller *controller,
     job->removing = removing;
     job->stopping = stopping;
     list_init(&job->changes);
+    list_init(&job->node);
     before = map_put(&controller->jobs, topic->name, job);
     if (before != NULL) {
         before->next = job;

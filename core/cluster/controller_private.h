@@ -19,11 +19,13 @@ struct controller {
     struct quorum_machine machine;
     struct db_checkpoint db_checkpoint;
     struct quorum_checkpoint *quorum_checkpoint; /* the one under way */
-    struct logs_job *job; /* of the command applied last; NULL: none */
-    struct list changes;  /* under way */
-    int64_t promised;     /* partitions of changes that are not applied yet */
-    struct map jobs;      /* by topic name: the newest one, see logs_job */
-    bool opened;          /* logs follow the state from here on */
+    struct logs_job *job;   /* of the command applied last; NULL: none */
+    struct list changes;    /* under way */
+    int64_t promised;       /* partitions of changes that are not applied yet */
+    struct list closings;   /* jobs with replicas still to be closed */
+    uint32_t closing_count; /* replicas that are being closed */
+    struct map jobs;        /* by topic name: the newest one, see logs_job */
+    bool opened;            /* logs follow the state from here on */
     bool closing;
 
     struct controller_report report;
@@ -49,6 +51,8 @@ struct logs_job {
     bool done;
     uint32_t pending;
     int32_t count;
+    int32_t next_replica; /* to be closed */
+    struct list node;
     struct replica **replicas;
     struct list changes; /* that wait for it */
     struct logs_job *next;
