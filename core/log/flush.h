@@ -13,7 +13,8 @@
  *
  * A sync or a write of a point that fails calls failed(), once; from then on
  * nothing advances. Where it is for want of descriptors (ERR_LIMIT) it is done
- * again, a little later; a point that finds no space waits for the next one. Threads: the owner's loop; jobs run on disk threads. */
+ * again, a little later; a point that finds no space waits for the next one.
+ * Threads: the owner's loop; jobs run on disk threads. */
 #ifndef LOG_FLUSH_H
 #define LOG_FLUSH_H
 

@@ -441,14 +441,19 @@ static enum err log_recover_damage(struct log_recover *r, struct scan *scan,
 /* Notes one good batch: indexes it when it is behind the last entry. */
 static enum err log_recover_good(struct log_recover *r,
                                  struct segment *segment,
-                                 const struct scan_batch *batch,
+                                 const struct scan_batch *batch, uint64_t sure,
                                  bool is_indexed, struct why *why)
 {
+    /* Below the point the file of the epochs knows better: the CRC leaves them
+     * out, and one that is too large by a bit would stay the last one. */
+    bool is_known = batch->position < sure &&
+                    epochs_of(&r->log->epochs, batch->header.base_offset) >= 0;
     enum err err = ERR_NONE;
 
     r->expected = batch_last_offset(&batch->header) + 1;
     r->last_end = r->expected;
-    if (log_assign_epoch(r->log, batch->header.leader_epoch,
+    if (!is_known &&
+        log_assign_epoch(r->log, batch->header.leader_epoch,
                          batch->header.base_offset)) {
         r->changed = true;
         r->epochs_changed = true;
@@ -514,7 +519,7 @@ static enum err log_recover_scan(struct log_recover *r,
                           (long long)seen.base_offset);
         }
         if (verdict == RECOVER_GOOD) {
-            err = log_recover_good(r, segment, &batch,
+            err = log_recover_good(r, segment, &batch, plan->sure,
                                    indexed && seen.position == from, why);
         } else if (verdict == RECOVER_DAMAGE) {
             scan.position = seen.position;

@@ -67,6 +67,7 @@ static void expect(struct one_log *one, const struct flip *flip, int64_t offset)
 static void check_flip(const struct flip *flip)
 {
     uint64_t each;
+    int32_t epoch;
     struct one_log one;
 
     one_init(&one, 1 + flip->at);
@@ -78,6 +79,7 @@ static void check_flip(const struct flip *flip)
                                                .value_bytes = 10});
     }
     each = (uint64_t)one_file_bytes(&one, "00000000000000000000.log") / BATCHES;
+    epoch = log_last_epoch(one.log);
     stop(&one, flip->clean);
     assert_int_equal(problems(&one), 0);
     assert_true(simdisk_rot(one.sim, LOG_0,
@@ -89,6 +91,7 @@ static void check_flip(const struct flip *flip)
     one_open(&one, flip->clean);
     assert_int_equal(log_end_offset(one.log), BATCHES * RECORDS);
     assert_int_equal(one.report.cut_bytes, 0);
+    assert_int_equal(log_last_epoch(one.log), epoch);
     one_show(&one);
     for (int64_t o = BATCHES * RECORDS - 1; o >= 0; o--) {
         expect(&one, flip, o);
