@@ -66,6 +66,13 @@ static inline uint32_t index_count(const struct index *index)
     return atomic_load_explicit(&index->count, memory_order_acquire);
 }
 
+/* Whether some entries are in memory only. */
+static inline bool index_is_ahead(const struct index *index)
+{
+    return index_count(index) !=
+           atomic_load_explicit(&index->on_disk, memory_order_acquire);
+}
+
 uint32_t index_entry_bytes(enum index_kind kind);
 /* The entry at the place. Errors: ERR_NOT_FOUND (none there), ERR_DISK. */
 MUST_USE enum err index_get(struct index *index, uint32_t at, bool in_turn,

@@ -85,9 +85,10 @@ static enum err log_find_from(struct segment *segment, int64_t time,
 }
 
 static enum err log_find_in(const struct log_find *find,
-                            struct segment *segment, bool *found,
-                            struct why *why)
+                            struct segment *segment, int64_t high,
+                            bool *found, struct why *why)
 {
+    int64_t low = segment->base;
     struct lazy_handle *handle = NULL;
     uint64_t position = 0;
     struct scan scan;
@@ -99,16 +100,10 @@ static enum err log_find_in(const struct log_find *find,
     }
     scan_init(&scan, handle->file, position,
               log_find_limit(segment, find->visible));
-    scan.headers_only = true;
     while (!*found) {
-        struct segment_damage damage = {0};
         struct scan_batch batch;
 
-        if (segment_damage_at(segment, scan.position, &damage) &&
-            damage.position <= scan.position) {
-            scan.position = damage.end_position;
-        }
-        err = scan_next(&scan, &batch, why);
+        err = segment_scan_next(segment, &scan, &low, high, &batch, why);
         if (err) {
             break;
         }
@@ -141,7 +136,8 @@ enum err log_find_time(struct log *log, int64_t timestamp_ms,
 
         if (segment->base <= find.visible.base &&
             atomic_load(&segment->max_timestamp) >= timestamp_ms) {
-            err = log_find_in(&find, segment, &found, why);
+            err = log_find_in(&find, segment, log_high(list, i, find.visible),
+                              &found, why);
         }
     }
     view_list_unref(list);
@@ -150,9 +146,10 @@ enum err log_find_time(struct log *log, int64_t timestamp_ms,
 
 /* The largest time of what is visible of the segment. */
 static enum err log_find_largest(struct segment *segment,
-                                 struct view_mark visible, int64_t *time,
-                                 struct why *why)
+                                 struct view_mark visible, int64_t high,
+                                 int64_t *time, struct why *why)
 {
+    int64_t low = segment->base;
     struct lazy_handle *handle = NULL;
     struct scan_batch batch;
     struct scan scan;
@@ -168,8 +165,8 @@ static enum err log_find_largest(struct segment *segment,
         return err;
     }
     scan_init(&scan, handle->file, 0, log_find_limit(segment, visible));
-    scan.headers_only = true;
-    while ((err = scan_next(&scan, &batch, why)) == ERR_NONE) {
+    while ((err = segment_scan_next(segment, &scan, &low, high, &batch,
+                                    why)) == ERR_NONE) {
         *time = MAX(*time, batch.header.max_timestamp);
     }
     scan_fini(&scan);
@@ -186,6 +183,7 @@ enum err log_find_max_timestamp(struct log *log, struct log_found *out,
                             .time = -1,
                             .out = out};
     struct segment *where = NULL;
+    int64_t high = 0;
     bool found = false;
     enum err err = ERR_NONE;
 
@@ -197,14 +195,16 @@ enum err log_find_max_timestamp(struct log *log, struct log_found *out,
         if (segment->base > find.visible.base) {
             break;
         }
-        err = log_find_largest(segment, find.visible, &time, why);
+        err = log_find_largest(segment, find.visible,
+                               log_high(list, i, find.visible), &time, why);
         if (time > find.time) {
             find.time = time;
             where = segment;
+            high = log_high(list, i, find.visible);
         }
     }
     if (!err && where != NULL) {
-        err = log_find_in(&find, where, &found, why);
+        err = log_find_in(&find, where, high, &found, why);
     }
     view_list_unref(list);
     return err == ERR_LIMIT ? ERR_DISK : err;

@@ -102,6 +102,15 @@ static inline int64_t log_segment_end(const struct log *log, uint32_t at)
                                        : log->end_offset;
 }
 
+/* The offset that the list's segment i ends below. */
+static inline int64_t log_high(const struct view_list *list, uint32_t i,
+                        struct view_mark visible)
+{
+    return i + 1 < list->count && list->segments[i]->base != visible.base
+               ? MIN(list->segments[i + 1]->base, visible.offset)
+               : visible.offset;
+}
+
 struct view_mark log_end_mark(const struct log *log);
 void log_set_end(struct log *log, int64_t offset);
 void log_check(const struct log *log);

@@ -21,15 +21,6 @@ static uint64_t log_limit(const struct segment *segment,
                : segment_bytes(segment);
 }
 
-/* The offset that the list's segment i ends below. */
-static int64_t log_high(const struct view_list *list, uint32_t i,
-                        struct view_mark visible)
-{
-    return i + 1 < list->count && list->segments[i]->base != visible.base
-               ? MIN(list->segments[i + 1]->base, visible.offset)
-               : visible.offset;
-}
-
 /* The scan stands before a bad batch, offset or above: reports it, and lets
  * readers step over it from now on. high: where the segment ends. Gives
  * whether it was unknown; the scan moves behind it. */

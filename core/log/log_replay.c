@@ -219,11 +219,14 @@ static void log_states_tidy(struct log_states *states)
     states->count = kept;
 }
 
-/* Notes the batches of one segment from offset on. */
-static enum err log_replay_segment(struct log *log, struct segment *segment,
+/* Notes the batches of the at-th segment from offset on. */
+static enum err log_replay_segment(struct log *log, uint32_t at,
                                    int64_t offset, uint64_t *read_bytes,
                                    struct why *why)
 {
+    struct segment *segment = log->segments[at];
+    int64_t low = segment->base;
+    int64_t high = log_segment_end(log, at);
     char path[NAMES_PATH_BYTES];
     int64_t now_ms = env_wall_ms(log->env);
     int64_t written_ms;
@@ -243,17 +246,11 @@ static enum err log_replay_segment(struct log *log, struct segment *segment,
     names_path(path, log->folder, segment->base, NAMES_LOG);
     written_ms = log_written_ms(log, path);
     scan_init(&scan, handle->file, spot.position, segment_bytes(segment));
-    scan.headers_only = true;
     for (;;) {
-        struct segment_damage damage = {0};
         struct scan_batch batch;
 
-        if (segment_damage_at(segment, scan.position, &damage) &&
-            damage.position <= scan.position) {
-            scan.position = damage.end_position;
-        }
-        err = scan_next(&scan, &batch, why);
-        if (err == ERR_NOT_FOUND || err == ERR_CORRUPT || err == ERR_TORN) {
+        err = segment_scan_next(segment, &scan, &low, high, &batch, why);
+        if (err == ERR_NOT_FOUND) {
             err = ERR_NONE;
             break;
         }
@@ -296,7 +293,7 @@ static enum err log_replay_save(struct log_states *states, int64_t base,
     if (log_states_has(states, base)) {
         return ERR_NONE;
     }
-    for (int deep = 0; !err && deep < 2; deep++) {
+    for (int deep = 1; !err && deep >= 0; deep--) {
         struct point_file *file = log_state_file(log, NULL, base, deep == 1);
 
         if (file != NULL) {
@@ -349,8 +346,7 @@ enum err log_replay(struct log *log, uint64_t *read_bytes, struct why *why)
                 err = log_replay_save(&states, log->segments[i]->base, why);
             }
             if (!err && log_segment_end(log, i) > from) {
-                err = log_replay_segment(log, log->segments[i], from,
-                                         read_bytes, why);
+                err = log_replay_segment(log, i, from, read_bytes, why);
             }
         }
     }

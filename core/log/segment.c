@@ -212,6 +212,19 @@ enum err segment_seal(struct segment *segment, struct why *why)
     return err;
 }
 
+enum err segment_spill(struct segment *segment, struct why *why)
+{
+    enum err err = ERR_NONE;
+
+    if (index_is_ahead(&segment->offsets)) {
+        err = index_spill(&segment->offsets, why);
+    }
+    if (!err && index_is_ahead(&segment->times)) {
+        err = index_spill(&segment->times, why);
+    }
+    return err;
+}
+
 enum err segment_sync(struct segment *segment, bool indexes, struct why *why)
 {
     struct lazy_handle *handle = NULL;
@@ -506,4 +519,34 @@ uint64_t segment_trim(struct segment *segment, uint64_t position,
         return bytes;
     }
     return (uint64_t)entry.value - position;
+}
+
+enum err segment_scan_next(const struct segment *segment, struct scan *scan,
+                           int64_t *low, int64_t high, struct scan_batch *out,
+                           struct why *why)
+{
+    for (;;) {
+        struct segment_damage damage = {0};
+        enum err err;
+
+        if (segment_damage_at(segment, scan->position, &damage) &&
+            damage.position <= scan->position) {
+            scan->position = damage.end_position;
+            continue;
+        }
+        scan->headers_only =
+            segment->checked == NULL ||
+            checked_has(segment->checked, scan->position, scan->position + 1);
+        err = scan_next_in(scan, *low, high, out, why);
+        if (!err) {
+            *low = batch_last_offset(&out->header) + 1;
+            return ERR_NONE;
+        }
+        if (err == ERR_CORRUPT || err == ERR_TORN) {
+            err = scan_resync(scan, *low + 1, high, why);
+        }
+        if (err) {
+            return err;
+        }
+    }
 }

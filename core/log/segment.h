@@ -43,6 +43,9 @@ struct segment {
     bool dirty;               /* waits for the next sync: flush.c */
 };
 
+struct scan;
+struct scan_batch;
+
 /* Where a batch lies. */
 struct segment_spot {
     uint64_t position;
@@ -80,6 +83,8 @@ MUST_USE enum err segment_note(struct segment *segment,
                                int64_t interval_bytes, struct why *why);
 /* No batch comes any more: the last time entry, the indexes' files. */
 MUST_USE enum err segment_seal(struct segment *segment, struct why *why);
+/* Index entries that are in memory only go to their files. */
+MUST_USE enum err segment_spill(struct segment *segment, struct why *why);
 /* Any thread: what was written is on the disk. */
 MUST_USE enum err segment_sync(struct segment *segment, bool indexes,
                                struct why *why);
@@ -132,5 +137,14 @@ uint64_t segment_trim(struct segment *segment, uint64_t position,
 /* Gives back the open .log: lazy_handle_unref(). */
 MUST_USE enum err segment_take(struct segment *segment, bool in_turn,
                                struct lazy_handle **out, struct why *why);
+
+/* Any thread. The next sound batch of a scan over the segment, in [*low, high):
+ * damage is stepped over, known or not (and not noted). *low moves behind it.
+ * The CRC is looked at where it never was.
+ * Errors: ERR_NOT_FOUND (the end), ERR_DISK. */
+MUST_USE enum err segment_scan_next(const struct segment *segment,
+                                    struct scan *scan, int64_t *low,
+                                    int64_t high, struct scan_batch *out,
+                                    struct why *why);
 
 #endif
