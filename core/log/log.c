@@ -199,9 +199,8 @@ static void log_describe(void *arg, struct checkpoint_point *point)
         if (log->segments[i - 1]->base == point->base) {
             struct segment *segment = log->segments[i - 1];
             struct why why;
-            enum err err = index_spill(&segment->offsets, &why);
+            enum err err = segment_spill(segment, &why);
 
-            err = err ? err : index_spill(&segment->times, &why);
             if (err && !file_err_passes(err)) {
                 log_fail(log, &why);
             }
@@ -276,8 +275,9 @@ void log_flush(struct log *log)
 /* The last state of the producers, under the names that recovery looks for. */
 static void log_close_state(struct log *log)
 {
-    flush_file(&log->flush, log_state_file(log, NULL, log->end_offset, false));
     flush_file(&log->flush, log_state_file(log, NULL, log->end_offset, true));
+    flush_file(&log->flush, log_state_file(log, NULL, log->end_offset, false));
+    flush_renamed(&log->flush);
 }
 
 void log_close(struct log *log, void (*done)(void *arg), void *arg)

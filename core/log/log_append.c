@@ -318,8 +318,9 @@ enum err log_roll(struct log *log, struct why *why)
     flush_sealed(&log->flush, old);
     flush_moved(&log->flush, log_end_mark(log), false);
     flush_renamed(&log->flush);
-    flush_file(&log->flush, log_state_file(log, NULL, base, false));
+    /* Ours first: Kafka's, which knows less, is never there alone. */
     flush_file(&log->flush, log_state_file(log, NULL, base, true));
+    flush_file(&log->flush, log_state_file(log, NULL, base, false));
     log_flush(log);
     return ERR_NONE;
 }

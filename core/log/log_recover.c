@@ -598,6 +598,9 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
     log_recover_expect(r, at, segment, &plan, sure_end);
     if (plan.read && at + 1 < r->found_count && !r->ended) {
         err = log_recover_full(r, segment_seal(segment, why), why);
+    } else if (plan.read) {
+        /* So that the next start need not make them again. */
+        err = log_recover_full(r, segment_spill(segment, why), why);
     }
     if (!err && (r->ended || found->bytes > plan.sure)) {
         r->changed = true;
