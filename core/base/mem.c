@@ -2,6 +2,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,4 +70,9 @@ char *mem_printf(const char *format, ...)
 void mem_free(void *ptr)
 {
     free(ptr);
+}
+
+void mem_trim(void)
+{
+    (void)malloc_trim(0);
 }

@@ -21,6 +21,8 @@ char *mem_dupz(const char *text);
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 /* ptr: NULL is accepted. */
 void mem_free(void *ptr);
+/* Gives what is free back to the system, after a burst. May take milliseconds. */
+void mem_trim(void);
 
 #define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))
 
