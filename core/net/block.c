@@ -55,6 +55,7 @@ static void block_pool_trim_due(struct env_timer *timer)
     }
     pool->is_timed = false;
     block_pool_trim(pool);
+    mem_trim();
 }
 
 /* Something was put into the pool. */
