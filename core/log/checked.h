@@ -2,8 +2,8 @@
  * process began.
  *
  * Bytes that this process wrote were checked when they came, and those that
- * recovery read. What a reader asks for of older ones is checked once, before it
- * is sent: a few stretches are remembered. Any thread. */
+ * recovery read. What a reader asks for of older ones is checked once, before
+ * it is sent: a few stretches are remembered. Any thread. */
 #ifndef LOG_CHECKED_H
 #define LOG_CHECKED_H
 
@@ -23,9 +23,14 @@ struct checked {
     struct checked_stretch list[CHECKED_STRETCHES]; /* sorted, apart */
 };
 
+/* Nothing was looked at yet. */
 void checked_init(struct checked *checked);
+/* Nobody may be in it. */
 void checked_fini(struct checked *checked);
+/* The bytes in [from, to) were; the shortest stretch goes when there are too
+ * many. */
 void checked_add(struct checked *checked, uint64_t from, uint64_t to);
+/* Whether all of [from, to) were, and that is remembered. */
 bool checked_has(struct checked *checked, uint64_t from, uint64_t to);
 
 #endif

@@ -195,8 +195,8 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
     if (err == ERR_NOT_FOUND ||
         (!err && !checkpoint_parse_claim(str_sub(bytes, count), &there))) {
         *made = true;
-        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n),
-                                    false, why);
+        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), false,
+                                    why);
     } else if (!err && !uuid_eq(there, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);
@@ -239,8 +239,8 @@ enum err checkpoint_load_state(struct disk *disk, const char *path,
     char *all = NULL;
     size_t n = 0;
     const uint8_t *at;
-    enum err err = disk_read_all(disk, path, CHECKPOINT_STATE_BYTES_MAX, &all,
-                                 &n, why);
+    enum err err =
+        disk_read_all(disk, path, CHECKPOINT_STATE_BYTES_MAX, &all, &n, why);
 
     if (err) {
         return err;
@@ -309,8 +309,7 @@ enum err checkpoint_save_state(struct disk *disk, const char *path,
     bytes_put_i64(header + 8, offset);
     bytes_put_u32(header + 16,
                   checkpoint_state_crc(header, deep.ptr, deep.len));
-    return checkpoint_write(disk, path, parts, deep.len > 0 ? 2 : 1, sync,
-                            why);
+    return checkpoint_write(disk, path, parts, deep.len > 0 ? 2 : 1, sync, why);
 }
 
 enum err checkpoint_save_bytes(struct disk *disk, const char *path,

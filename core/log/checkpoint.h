@@ -18,9 +18,9 @@
 
 /* Everything below offset is on the disk. */
 struct checkpoint_point {
-    int64_t offset; /* -1: unknown */
-    int64_t base;   /* the segment that holds it ... */
-    uint64_t position; /* ... and where there */
+    int64_t offset;          /* -1: unknown */
+    int64_t base;            /* the segment that holds it ... */
+    uint64_t position;       /* ... and where there */
     int64_t first_timestamp; /* of that segment; -1: none */
     int64_t created_ms;      /* of that segment */
     uint32_t hole;           /* offsets without a batch right below offset */

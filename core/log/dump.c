@@ -112,8 +112,8 @@ static void dump_index_open(struct dump *d, struct dump_index *index,
 }
 
 /* Compares the offset entries that point to this batch, or before it. */
-static void dump_offsets(struct dump *d, struct dump_index *index,
-                         int64_t base, const struct scan_batch *batch)
+static void dump_offsets(struct dump *d, struct dump_index *index, int64_t base,
+                         const struct scan_batch *batch)
 {
     for (; index->at < index->count; index->at++) {
         const char *entry = index->bytes + index->at * index->each;
@@ -178,8 +178,7 @@ static void dump_records(struct dump *d, const char *file,
     struct record_iter iter;
     struct record record;
     struct str payload;
-    enum err err =
-        batch_payload(bytes, h, DUMP_PAYLOAD_MAX, &arena, &payload);
+    enum err err = batch_payload(bytes, h, DUMP_PAYLOAD_MAX, &arena, &payload);
 
     if (err) {
         dump_problem(d, file, batch->position, h->base_offset,
@@ -240,8 +239,8 @@ static bool dump_bad(struct dump *d, const char *file, int64_t base,
 {
     uint64_t position = scan->position;
     bool sure = d->point.offset >= 0 &&
-                (base < d->point.base || (base == d->point.base &&
-                                          position < d->point.position));
+                (base < d->point.base ||
+                 (base == d->point.base && position < d->point.position));
 
     if (!sure) {
         dump_tell(d, (struct dump_event){.kind = DUMP_TAIL,
@@ -285,8 +284,8 @@ static enum err dump_scan(struct dump *d, const char *name, int64_t base,
     dump_index_open(d, &times, base, NAMES_TIMES, DUMP_TIME_ENTRY);
     scan_init(&scan, file, 0, end);
     for (;;) {
-        bool is_below_point = base == d->point.base &&
-                              scan.position < d->point.position;
+        bool is_below_point =
+            base == d->point.base && scan.position < d->point.position;
         int64_t high =
             is_below_point ? MIN(next_base, d->point.offset) : next_base;
 
@@ -332,8 +331,8 @@ static enum err dump_segment(struct dump *d, size_t at, struct why *why)
     dump_tell(d, (struct dump_event){
                      .kind = DUMP_SEGMENT, .file = name, .offset = base});
     if (base < d->expected) {
-        dump_problem(d, name, 0, base,
-                     "the segment before it ends at %" PRId64, d->expected);
+        dump_problem(d, name, 0, base, "the segment before it ends at %" PRId64,
+                     d->expected);
     }
     d->expected = base;
     err = file_open(d->disk, path, FILE_READ, &file, why);
@@ -361,20 +360,19 @@ static void dump_state(struct dump *d, const char *name, bool is_deep)
     names_join(path, d->folder, name);
     producer_state_init(&state, INT64_MAX);
     if (is_deep) {
-        err = checkpoint_load_state(d->disk, path, &offset, &bytes, &count,
-                                    NULL);
+        err =
+            checkpoint_load_state(d->disk, path, &offset, &bytes, &count, NULL);
         err = err ? err
                   : producer_state_decode_deep(&state, str_sub(bytes, count));
     } else {
-        err = disk_read_all(d->disk, path, DUMP_FILE_MAX, &bytes, &count,
-                            NULL);
-        err = err ? err
-                  : producer_state_decode_kafka(
-                        &state, str_sub(bytes, count), 0);
+        err = disk_read_all(d->disk, path, DUMP_FILE_MAX, &bytes, &count, NULL);
+        err =
+            err ? err
+                : producer_state_decode_kafka(&state, str_sub(bytes, count), 0);
     }
     if (err && err != ERR_NOT_FOUND) {
-        dump_problem(d, name, 0, offset,
-                     "producers' state cannot be read: %s", err_text(err));
+        dump_problem(d, name, 0, offset, "producers' state cannot be read: %s",
+                     err_text(err));
     }
     producer_state_fini(&state);
     mem_free(bytes);
@@ -404,8 +402,7 @@ static void dump_small(struct dump *d)
     char *text = NULL;
     size_t count = 0;
     int64_t start = -1;
-    enum err err =
-        checkpoint_load_start(d->disk, d->folder, &start, NULL);
+    enum err err = checkpoint_load_start(d->disk, d->folder, &start, NULL);
 
     if (err) {
         dump_problem(d, NAMES_START, 0, -1, "cannot be read: %s",
@@ -436,8 +433,8 @@ static void dump_bases_add(struct dump_bases *bases, int64_t base)
 {
     if (bases->count == bases->capacity) {
         bases->capacity = MAX(bases->capacity * 2, (size_t)8);
-        bases->list = mem_realloc(bases->list,
-                                  bases->capacity * sizeof(bases->list[0]));
+        bases->list =
+            mem_realloc(bases->list, bases->capacity * sizeof(bases->list[0]));
     }
     bases->list[bases->count++] = base;
 }
@@ -485,8 +482,7 @@ static enum err dump_partition(struct disk *disk, const char *folder,
     if (!err && *found) {
         counts->partitions++;
         dump_tell(&d, (struct dump_event){.kind = DUMP_PARTITION});
-        qsort(d.logs.list, d.logs.count, sizeof(d.logs.list[0]),
-              dump_compare);
+        qsort(d.logs.list, d.logs.count, sizeof(d.logs.list[0]), dump_compare);
         err = checkpoint_load_point(disk, folder, &d.point, why);
     }
     for (size_t i = 0; !err && i < d.logs.count; i++) {

@@ -52,8 +52,8 @@ bool epochs_cut_start(struct epochs *epochs, int64_t offset)
            epochs->entries[below].start_offset <= offset) {
         below++;
     }
-    if (below == 0 || (below == 1 &&
-                       epochs->entries[0].start_offset == offset)) {
+    if (below == 0 ||
+        (below == 1 && epochs->entries[0].start_offset == offset)) {
         return false;
     }
     memmove(epochs->entries, epochs->entries + below - 1,
@@ -70,9 +70,8 @@ int32_t epochs_last(const struct epochs *epochs)
 
 int64_t epochs_last_start(const struct epochs *epochs)
 {
-    return epochs->count == 0
-               ? -1
-               : epochs->entries[epochs->count - 1].start_offset;
+    return epochs->count == 0 ? -1
+                              : epochs->entries[epochs->count - 1].start_offset;
 }
 
 int32_t epochs_of(const struct epochs *epochs, int64_t offset)

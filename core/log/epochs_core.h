@@ -21,6 +21,7 @@ struct epochs {
     uint32_t capacity;
 };
 
+/* Leaves a valid empty list. */
 void epochs_fini(struct epochs *epochs);
 
 /* epoch begins at offset. An epoch that is not above the last one changes

@@ -95,9 +95,8 @@ static struct flush_item *flush_item(struct flush *flush,
     }
     if (flush->item_count == flush->item_capacity) {
         flush->item_capacity = MAX(flush->item_capacity * 2, 2U);
-        flush->items =
-            mem_realloc(flush->items,
-                        sizeof(flush->items[0]) * flush->item_capacity);
+        flush->items = mem_realloc(flush->items, sizeof(flush->items[0]) *
+                                                     flush->item_capacity);
     }
     segment->dirty = true;
     segment_ref(segment);
@@ -176,8 +175,8 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
                                      .position = mark.position,
                                      .hole = mark.hole,
                                      .first_timestamp = -1};
-    enum err err = point_lower(&flush->point, &point, !flush_is_idle(flush),
-                               why);
+    enum err err =
+        point_lower(&flush->point, &point, !flush_is_idle(flush), why);
 
     if (!err) {
         flush->point_offset = mark.offset;

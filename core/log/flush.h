@@ -82,7 +82,7 @@ struct flush {
     struct env_timer timer;
     struct env_timer retry; /* of the job, which is busy meanwhile */
     bool retries;           /* and that was told */
-    bool ends_in_hole; /* written does */
+    bool ends_in_hole;      /* written does */
     bool folder_dirty;
     bool parent_dirty;
     bool wanted;

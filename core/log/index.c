@@ -83,8 +83,7 @@ static void index_set_count(struct index *index, uint32_t count)
 static enum err index_measure(struct index *index, uint64_t *bytes,
                               struct lazy_handle **handle, struct why *why)
 {
-    enum err err =
-        lazy_file_take(&index->file, FILE_READ, false, handle, why);
+    enum err err = lazy_file_take(&index->file, FILE_READ, false, handle, why);
 
     *bytes = 0;
     if (err == ERR_NOT_FOUND) {
@@ -118,11 +117,12 @@ enum err index_load(struct index *index, struct why *why)
     if (!err && index_count(index) > 0) {
         err = index_get(index, 0, false, &first, why);
         if (!err) {
-            err = index_get(index, index_count(index) - 1, false,
-                            &index->last, why);
+            err = index_get(index, index_count(index) - 1, false, &index->last,
+                            why);
         }
-        if (!err && (index->last.key < first.key ||
-                     (index->kind == INDEX_OFFSETS && first.key < index->base))) {
+        if (!err &&
+            (index->last.key < first.key ||
+             (index->kind == INDEX_OFFSETS && first.key < index->base))) {
             err = why_set(why, ERR_CORRUPT, "index is not sorted");
         }
     }
@@ -158,8 +158,7 @@ static uint32_t index_prefix(struct index *index, const uint8_t *chunk,
     return count;
 }
 
-enum err index_load_checked(struct index *index, int64_t limit,
-                            struct why *why)
+enum err index_load_checked(struct index *index, int64_t limit, struct why *why)
 {
     uint32_t each = index_entry_bytes(index->kind);
     struct lazy_handle *handle = NULL;
@@ -271,8 +270,7 @@ enum err index_spill(struct index *index, struct why *why)
     if (!err && count > on_disk) {
         struct iovec part = {bytes, (size_t)(count - on_disk) * each};
 
-        err = file_write(handle->file, (uint64_t)on_disk * each, &part, 1,
-                         why);
+        err = file_write(handle->file, (uint64_t)on_disk * each, &part, 1, why);
     }
     lazy_handle_unref(handle);
     if (!err) {
@@ -284,8 +282,7 @@ enum err index_spill(struct index *index, struct why *why)
 enum err index_sync(struct index *index, struct why *why)
 {
     struct lazy_handle *handle = NULL;
-    enum err err =
-        lazy_file_take(&index->file, FILE_READ, false, &handle, why);
+    enum err err = lazy_file_take(&index->file, FILE_READ, false, &handle, why);
 
     if (err == ERR_NOT_FOUND) {
         return ERR_NONE;
@@ -304,16 +301,15 @@ static bool index_from_ring(struct index *index, uint32_t at,
     struct index_slot *ring =
         atomic_load_explicit(&index->ring, memory_order_acquire);
 
-    if (ring == NULL || at < atomic_load_explicit(&index->on_disk,
-                                                  memory_order_acquire)) {
+    if (ring == NULL ||
+        at < atomic_load_explicit(&index->on_disk, memory_order_acquire)) {
         return false;
     }
-    out->key = atomic_load_explicit(&ring[at % INDEX_RING].key,
-                                    memory_order_acquire);
+    out->key =
+        atomic_load_explicit(&ring[at % INDEX_RING].key, memory_order_acquire);
     out->value = atomic_load_explicit(&ring[at % INDEX_RING].value,
                                       memory_order_acquire);
-    return at >=
-           atomic_load_explicit(&index->on_disk, memory_order_acquire);
+    return at >= atomic_load_explicit(&index->on_disk, memory_order_acquire);
 }
 
 enum err index_get(struct index *index, uint32_t at, bool in_turn,
@@ -388,8 +384,8 @@ static enum err index_search_block(struct index *index, uint32_t low,
 
 /* Entries below low are not above bound, those from high on are. */
 static enum err index_search(struct index *index, int64_t bound, bool by_value,
-                             bool in_turn, struct index_entry *out,
-                             bool *found, struct why *why)
+                             bool in_turn, struct index_entry *out, bool *found,
+                             struct why *why)
 {
     uint32_t low = 0;
     uint32_t high = index_count(index);
@@ -399,9 +395,8 @@ static enum err index_search(struct index *index, int64_t bound, bool by_value,
         uint32_t on_disk =
             atomic_load_explicit(&index->on_disk, memory_order_acquire);
         /* The ring first: most readers are near the end. */
-        uint32_t middle = low < on_disk && high > on_disk
-                              ? on_disk
-                              : low + (high - low) / 2;
+        uint32_t middle =
+            low < on_disk && high > on_disk ? on_disk : low + (high - low) / 2;
         struct index_entry entry;
         enum err err;
 

@@ -31,11 +31,13 @@ struct index {
     _Atomic uint32_t count;   /* entries there are */
     _Atomic uint32_t on_disk; /* of these in the file; the rest in the ring */
     _Atomic(struct index_slot *) ring; /* made at the first append */
-    struct index_entry last;  /* owner; valid when count > 0 */
+    struct index_entry last;           /* owner; valid when count > 0 */
 };
 
+/* An empty index over a file that is not opened yet. folder: borrowed. */
 void index_init(struct index *index, enum index_kind kind, struct disk *disk,
                 const char *folder, int64_t base);
+/* Entries that were not spilled are lost. */
 void index_fini(struct index *index);
 
 /* Counts the entries that the file has; a file that is not there has none.
@@ -47,7 +49,8 @@ MUST_USE enum err index_load(struct index *index, struct why *why);
  * kept, the rest cut off. */
 MUST_USE enum err index_load_checked(struct index *index, int64_t limit,
                                      struct why *why);
-/* Entries of which keep is false of the first, from the end: cut off. */
+/* Keeps the first count entries, all of which are in the file. Before readers
+ * know the index. */
 MUST_USE enum err index_truncate(struct index *index, uint32_t count,
                                  struct why *why);
 
@@ -61,6 +64,7 @@ MUST_USE enum err index_spill(struct index *index, struct why *why);
  * nothing to sync. */
 MUST_USE enum err index_sync(struct index *index, struct why *why);
 
+/* Any thread. */
 static inline uint32_t index_count(const struct index *index)
 {
     return atomic_load_explicit(&index->count, memory_order_acquire);
@@ -73,6 +77,7 @@ static inline bool index_is_ahead(const struct index *index)
            atomic_load_explicit(&index->on_disk, memory_order_acquire);
 }
 
+/* Of one entry in the file. */
 uint32_t index_entry_bytes(enum index_kind kind);
 /* The entry at the place. Errors: ERR_NOT_FOUND (none there), ERR_DISK. */
 MUST_USE enum err index_get(struct index *index, uint32_t at, bool in_turn,

@@ -47,8 +47,8 @@ static enum err lazy_file_open(struct lazy_file *lazy, enum file_mode mode,
     enum err err;
 
     names_path(path, lazy->folder, lazy->base, lazy->suffix);
-    err = file_open(lazy->disk, path, lazy->writable ? FILE_WRITE : mode,
-                    &file, why);
+    err = file_open(lazy->disk, path, lazy->writable ? FILE_WRITE : mode, &file,
+                    why);
     if (err) {
         return err;
     }
@@ -60,8 +60,7 @@ static enum err lazy_file_open(struct lazy_file *lazy, enum file_mode mode,
 }
 
 enum err lazy_file_take(struct lazy_file *lazy, enum file_mode mode,
-                        bool in_turn, struct lazy_handle **out,
-                        struct why *why)
+                        bool in_turn, struct lazy_handle **out, struct why *why)
 {
     struct lazy_handle *handle = NULL;
     enum err err = ERR_NONE;
@@ -106,8 +105,7 @@ void lazy_file_forget_idle(struct lazy_file *lazy, struct retire *retire)
 {
     struct lazy_handle *handle = NULL;
 
-    if (atomic_exchange_explicit(&lazy->touched, false,
-                                 memory_order_relaxed)) {
+    if (atomic_exchange_explicit(&lazy->touched, false, memory_order_relaxed)) {
         return;
     }
     must(pthread_mutex_lock(&lazy->lock) == 0);

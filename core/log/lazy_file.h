@@ -32,6 +32,7 @@ struct lazy_file {
     pthread_mutex_t lock; /* guards opening and giving up */
 };
 
+/* Opens nothing. folder, suffix: borrowed. */
 void lazy_file_init(struct lazy_file *lazy, struct disk *disk,
                     const char *folder, int64_t base, const char *suffix);
 /* Nobody may be in lazy_file_take(); handles that were taken live on. */

@@ -41,11 +41,11 @@ struct view_mark log_end_mark(const struct log *log)
 {
     const struct segment *active = log_active(log);
 
-    return (struct view_mark){.offset = log->end_offset,
-                              .base = active->base,
-                              .position = segment_bytes(active),
-                              .hole = (uint32_t)(log->end_offset -
-                                                 log->batches_end)};
+    return (struct view_mark){
+        .offset = log->end_offset,
+        .base = active->base,
+        .position = segment_bytes(active),
+        .hole = (uint32_t)(log->end_offset - log->batches_end)};
 }
 
 void log_set_end(struct log *log, int64_t offset)
@@ -81,8 +81,8 @@ void log_push_segment(struct log *log, struct segment *segment)
 {
     if (log->segment_count == log->segment_capacity) {
         log->segment_capacity = MAX(log->segment_capacity * 2, 2U);
-        log->segments = mem_realloc(
-            log->segments, sizeof(log->segments[0]) * log->segment_capacity);
+        log->segments = mem_realloc(log->segments, sizeof(log->segments[0]) *
+                                                       log->segment_capacity);
     }
     log->segments[log->segment_count++] = segment;
 }
@@ -137,8 +137,8 @@ enum err log_open(struct env *env, const struct log_options *options,
     struct log *log;
     enum err err;
 
-    *report = (struct log_recovery){.cut_from_offset = -1,
-                                    .damaged_offset = -1};
+    *report =
+        (struct log_recovery){.cut_from_offset = -1, .damaged_offset = -1};
     if (strlen(options->folder) > NAMES_FOLDER_BYTES_MAX) {
         return why_set(why, ERR_TOO_LARGE, "path is too long: \"%.60s...\"",
                        options->folder);
@@ -326,7 +326,8 @@ struct log_sweep {
 
 void log_abandon(struct log *log)
 {
-    list_each_safe(node, &log->doomed) {
+    list_each_safe(node, &log->doomed)
+    {
         list_remove(node);
         mem_free(container_of(node, struct log_doomed, node));
     }
@@ -424,7 +425,8 @@ void log_close_step(struct log *log)
             return;
         }
     }
-    list_each(node, &log->doomed) {
+    list_each(node, &log->doomed)
+    {
         if (container_of(node, struct log_doomed, node)->working) {
             return;
         }
@@ -544,8 +546,7 @@ bool log_cut_epochs(struct log *log, int64_t start, int64_t end)
     return changed;
 }
 
-enum err log_begin_epoch(struct log *log, int32_t leader_epoch,
-                         struct why *why)
+enum err log_begin_epoch(struct log *log, int32_t leader_epoch, struct why *why)
 {
     if (log->broken) {
         return why_set(why, ERR_DISK, "the log cannot go on");
@@ -559,8 +560,8 @@ int32_t log_last_epoch(const struct log *log)
     return epochs_last(&log->epochs);
 }
 
-void log_epoch_end(struct log *log, int32_t leader_epoch,
-                   int32_t *found_epoch, int64_t *end_offset)
+void log_epoch_end(struct log *log, int32_t leader_epoch, int32_t *found_epoch,
+                   int64_t *end_offset)
 {
     int64_t end = atomic_load_explicit(&log->view.end, memory_order_acquire);
 

@@ -36,7 +36,7 @@ struct log_config {
      * free on the volume (design decision 17); 0: no reserve. */
     int64_t reserve_bytes;
     bool flush_commit; /* true: group commit from each append on */
-    bool retain;            /* cleanup.policy contains delete */
+    bool retain;       /* cleanup.policy contains delete */
 };
 
 /* What recovery found; for the line that a broker prints at start. */
@@ -81,13 +81,13 @@ MUST_USE enum err log_open(struct env *env, const struct log_options *options,
  * frees the log; done runs when the disk is quiet. */
 void log_close(struct log *log, void (*done)(void *arg), void *arg);
 
-/* For a simulator, after simenv_crash(): frees the log, calls nobody, leaves the
- * disk as it is. Ranges must have been unpinned. */
+/* For a simulator, after simenv_crash(): frees the log, calls nobody, leaves
+ * the disk as it is. Ranges must have been unpinned. */
 void log_abandon(struct log *log);
 
 /* Once readers have let go, renames the folder to <folder>.<uuid>-delete and
- * removes it; frees the log. done runs then, and only then the folder's name may
- * be used again. What a crash leaves behind, log_sweep() finds. */
+ * removes it; frees the log. done runs then, and only then the folder's name
+ * may be used again. What a crash leaves behind, log_sweep() finds. */
 void log_remove(struct log *log, void (*done)(void *arg), void *arg);
 /* Removes what is named *-delete in the folder of all partitions; at start.
  * Blocks. Errors: ERR_DISK, ERR_NOT_FOUND (no such folder). */
@@ -125,8 +125,8 @@ void log_append(struct log *log, struct log_append *append);
 
 /* Reserved offsets (design 4, "Produce through a partitioner"): count offsets
  * from the log's end are set aside; appends that come later queue behind, until
- * the range is filled by log_fill() or given up by log_release() (a hole stays).
- * Gives the first offset. */
+ * the range is filled by log_fill() or given up by log_release() (a hole
+ * stays). Gives the first offset. */
 int64_t log_reserve(struct log *log, int64_t count);
 /* append->batch becomes the batch at the reserved offset base; the counts must
  * agree. Ranges are filled in the order in which they were reserved. */
@@ -159,11 +159,11 @@ struct log_range {
 };
 
 /* Any loop, within one turn. The bytes from the batch that holds offset on, up
- * to the visible end: at most max_bytes, but with whole_first at least the first
- * batch whole. One range; a segment's end ends it. bytes 0: nothing visible.
- * Errors: ERR_OFFSET_OUT_OF_RANGE (below the start, above the visible end),
- * ERR_DAMAGED (the bytes there are known to be bad), ERR_DISK.
- * Source: record-format 6, "Fetch at offset o". */
+ * to the visible end: at most max_bytes, but with whole_first at least the
+ * first batch whole. One range; a segment's end ends it. bytes 0: nothing
+ * visible. Errors: ERR_OFFSET_OUT_OF_RANGE (below the start, above the visible
+ * end), ERR_DAMAGED (the bytes there are known to be bad), ERR_DISK. Source:
+ * record-format 6, "Fetch at offset o". */
 MUST_USE enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
                            bool whole_first, struct log_range *out);
 /* How many bytes log_read() could give in all from offset on, at most limit;
@@ -202,8 +202,8 @@ int32_t log_last_epoch(const struct log *log);
 /* Any loop. For OffsetForLeaderEpoch: the largest epoch <= leader_epoch and
  * where it ends; (-1, -1) when leader_epoch is above all.
  * Source: behaviours 8. */
-void log_epoch_end(struct log *log, int32_t leader_epoch,
-                   int32_t *found_epoch, int64_t *end_offset);
+void log_epoch_end(struct log *log, int32_t leader_epoch, int32_t *found_epoch,
+                   int64_t *end_offset);
 /* Any loop. The epoch that offset was written in; -1: unknown. */
 int32_t log_epoch_of(struct log *log, int64_t offset);
 

@@ -50,8 +50,7 @@ static struct log_reservation *log_reservation_of(struct log_append *append)
                : container_of(append, struct log_reservation, stand_in);
 }
 
-static void log_answer(struct log *log, struct log_append *append,
-                       enum err err)
+static void log_answer(struct log *log, struct log_append *append, enum err err)
 {
     append->err = err;
     list_push(&log->answered, &append->node);
@@ -142,9 +141,8 @@ static enum err log_append_check(struct log *log, struct log_append *append,
         return ERR_DISK;
     }
     if (append->from_client && log->producers != NULL) {
-        enum err err =
-            log->producers->check(log->producers, batch, &append->duplicate,
-                                  &append->base_offset);
+        enum err err = log->producers->check(
+            log->producers, batch, &append->duplicate, &append->base_offset);
 
         if (err || append->duplicate) {
             append->last_offset =
@@ -176,8 +174,7 @@ static void log_place(struct log *log, struct log_append *append,
     append->base_offset = base;
     append->last_offset = base + batch->last_offset_delta;
     if (log->producers != NULL) {
-        log->producers->note(log->producers, batch,
-                             env_wall_ms(log->env));
+        log->producers->note(log->producers, batch, env_wall_ms(log->env));
     }
 }
 
@@ -221,12 +218,12 @@ int64_t log_reserve(struct log *log, int64_t count)
 static struct log_reservation *log_reservation_get(struct log *log,
                                                    int64_t base)
 {
-    list_each(node, &log->queue) {
+    list_each(node, &log->queue)
+    {
         struct log_reservation *reservation =
             log_reservation_of(log_append_of(node));
 
-        if (reservation != NULL &&
-            reservation->stand_in.base_offset == base) {
+        if (reservation != NULL && reservation->stand_in.base_offset == base) {
             return reservation;
         }
     }
@@ -296,7 +293,8 @@ struct point_file *log_state_file(struct log *log, const char *name,
 
 /* Begins a segment where the last batch ends: a hole behind it (a reservation
  * that came to nothing) is the new one's, so that recovery can tell that two
- * segments follow each other. Errors: ERR_FULL, ERR_DISK: nothing has changed. */
+ * segments follow each other. Errors: ERR_FULL, ERR_DISK: nothing has changed.
+ */
 enum err log_roll(struct log *log, struct why *why)
 {
     struct segment *old = log_active(log);
@@ -336,9 +334,8 @@ static bool log_must_roll(struct log *log, const struct log_gather *gather,
         .bytes = segment_bytes(active) + gather->bytes,
         .first_timestamp = active->first_timestamp,
         .created_ms = active->created_ms,
-        .index_bytes =
-            MAX((offsets + 1) * index_entry_bytes(INDEX_OFFSETS),
-                (times + 2) * index_entry_bytes(INDEX_TIMES)),
+        .index_bytes = MAX((offsets + 1) * index_entry_bytes(INDEX_OFFSETS),
+                           (times + 2) * index_entry_bytes(INDEX_TIMES)),
         .batch_bytes = (uint32_t)batch->bytes,
         .batch_last_offset = batch_last_offset(batch),
         .batch_max_timestamp = batch->max_timestamp,
@@ -360,13 +357,15 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
 {
     bool reserved = false;
 
-    /* Clients know no limits of ours: to them it is the disk, and they retry. */
+    /* Clients know no limits of ours: to them it is the disk, and they retry.
+     */
     err = err == ERR_LIMIT ? ERR_DISK : err;
     for (int i = 0; i < gather->count; i++) {
         log_answer(log, gather->appends[i], err);
     }
     gather->count = 0;
-    list_each_safe(node, &log->queue) {
+    list_each_safe(node, &log->queue)
+    {
         struct log_append *append = log_append_of(node);
         struct log_reservation *reservation = log_reservation_of(append);
 
@@ -383,7 +382,8 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
         }
     }
     /* A duplicate of what came to nothing did so too. */
-    list_each(node, &log->answered) {
+    list_each(node, &log->answered)
+    {
         struct log_append *append = log_append_of(node);
 
         if (append->duplicate && append->base_offset >= log->end_offset) {
@@ -432,8 +432,8 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
         bool wrote_nothing = err == ERR_LIMIT; /* it was not even open */
 
         if (!wrote_nothing &&
-            (err != ERR_FULL || segment_truncate(active, segment_bytes(active),
-                                                 &why))) {
+            (err != ERR_FULL ||
+             segment_truncate(active, segment_bytes(active), &why))) {
             log_fail(log, &why);
         }
         log_refuse_queue(log, gather, err);
@@ -490,8 +490,7 @@ static void log_write_flush(struct log *log)
     if (config->flush_commit ||
         log->unflushed_records >= config->flush_messages) {
         log_flush(log);
-    } else if (config->flush_ms < INT64_MAX &&
-               !log->flush_timer_set) {
+    } else if (config->flush_ms < INT64_MAX && !log->flush_timer_set) {
         log->flush_timer_set = true;
         env_timer_set(log->env, &log->flush_timer, config->flush_ms);
     }
@@ -507,8 +506,7 @@ static void log_write_queue(struct log *log)
     gather.bytes = 0;
     while ((append = log_next(log, &gather)) != NULL) {
         struct batch_header batch;
-        enum err err =
-            batch_header_parse(append->batch, append->bytes, &batch);
+        enum err err = batch_header_parse(append->batch, append->bytes, &batch);
 
         must(err == ERR_NONE);
         if (gather.count == LOG_PARTS_MAX ||
@@ -560,7 +558,8 @@ void log_append_abandon(struct log *log)
 
 void log_append_stop(struct log *log)
 {
-    list_each(node, &log->queue) {
+    list_each(node, &log->queue)
+    {
         struct log_reservation *reservation =
             log_reservation_of(log_append_of(node));
 

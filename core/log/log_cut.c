@@ -108,9 +108,9 @@ static void log_drop_segments(struct log *log, uint32_t at, uint32_t count,
 
 void log_doomed_stop(struct log *log)
 {
-    list_each_safe(node, &log->doomed) {
-        struct log_doomed *doomed =
-            container_of(node, struct log_doomed, node);
+    list_each_safe(node, &log->doomed)
+    {
+        struct log_doomed *doomed = container_of(node, struct log_doomed, node);
 
         if (!doomed->working) {
             env_timer_stop(log->env, &doomed->timer);
@@ -226,8 +226,7 @@ enum err log_truncate(struct log *log, int64_t offset, struct why *why)
     if (at + 1 < log->segment_count) {
         log_drop_segments(log, at + 1, log->segment_count - at - 1, true);
     }
-    err = log_recover_cut_segment(log, mark.base, mark.position, &segment,
-                                  why);
+    err = log_rebuild_cut_segment(log, mark.base, mark.position, &segment, why);
     if (!err) {
         segment->first_timestamp = log_active(log)->first_timestamp;
         segment->created_ms = log_active(log)->created_ms;
@@ -334,8 +333,7 @@ static enum err log_retain_some(struct log *log, int64_t wall_ms, bool retain,
         .start_offset = log_start_offset(log),
         .safe_end = MIN(log_visible_end(log), log_flushed_end(log)),
         .retain = retain && log->config.retain};
-    struct retain_segment *list =
-        mem_alloc(sizeof(*list) * log->segment_count);
+    struct retain_segment *list = mem_alloc(sizeof(*list) * log->segment_count);
     uint32_t count;
     enum err err = ERR_NONE;
 

@@ -43,8 +43,7 @@ static bool log_find_record(const struct log_find *find, struct scan *scan,
             int64_t time = record_timestamp(h, &record);
 
             if (time >= find->time && offset >= find->start_offset) {
-                *find->out =
-                    (struct log_found){offset, time, h->leader_epoch};
+                *find->out = (struct log_found){offset, time, h->leader_epoch};
                 found = true;
             }
         }
@@ -75,8 +74,8 @@ static enum err log_find_from(struct segment *segment, int64_t time,
 
     *position = 0;
     if (!err && found) {
-        err = index_floor(&segment->offsets, entry.value, false, &entry,
-                          &found, why);
+        err = index_floor(&segment->offsets, entry.value, false, &entry, &found,
+                          why);
     }
     if (!err && found) {
         *position = (uint64_t)entry.value;
@@ -85,8 +84,8 @@ static enum err log_find_from(struct segment *segment, int64_t time,
 }
 
 static enum err log_find_in(const struct log_find *find,
-                            struct segment *segment, int64_t high,
-                            bool *found, struct why *why)
+                            struct segment *segment, int64_t high, bool *found,
+                            struct why *why)
 {
     int64_t low = segment->base;
     struct lazy_handle *handle = NULL;
@@ -165,8 +164,8 @@ static enum err log_find_largest(struct segment *segment,
         return err;
     }
     scan_init(&scan, handle->file, 0, log_find_limit(segment, visible));
-    while ((err = segment_scan_next(segment, &scan, &low, high, &batch,
-                                    why)) == ERR_NONE) {
+    while ((err = segment_scan_next(segment, &scan, &low, high, &batch, why)) ==
+           ERR_NONE) {
         *time = MAX(*time, batch.header.max_timestamp);
     }
     scan_fini(&scan);

@@ -56,17 +56,17 @@ struct log {
     struct flush flush;
     struct checkpoint_point loaded; /* the point, at open */
     struct watch flushed_watch;
-    struct epochs epochs;          /* changed by the owner, under the lock */
-    pthread_mutex_t epochs_lock;   /* for questions of others */
-    struct segment **segments; /* one reference each */
+    struct epochs epochs;        /* changed by the owner, under the lock */
+    pthread_mutex_t epochs_lock; /* for questions of others */
+    struct segment **segments;   /* one reference each */
     uint32_t segment_count;
     uint32_t segment_capacity;
     int32_t partition;
     enum log_state state;
-    bool unchanged;      /* since it was opened after a clean stop */
-    int64_t end_offset;  /* written */
-    int64_t next_offset; /* given */
-    int64_t batches_end; /* behind the last batch: holes may follow it */
+    bool unchanged;       /* since it was opened after a clean stop */
+    int64_t end_offset;   /* written */
+    int64_t next_offset;  /* given */
+    int64_t batches_end;  /* behind the last batch: holes may follow it */
     struct list queue;    /* log_append.node: not written yet */
     struct list answered; /* log_append.node: done() is due */
     struct env_task task;
@@ -74,7 +74,7 @@ struct log {
     int64_t unflushed_records;    /* async: flush_messages */
     int64_t room_bytes;           /* may be appended before the disk is asked */
     int64_t room_until_ms;
-    int64_t state_saved_ms;       /* of producer-state, and how large it was */
+    int64_t state_saved_ms; /* of producer-state, and how large it was */
     size_t state_bytes;
     struct list doomed;
     struct work remove_work;
@@ -82,8 +82,8 @@ struct log {
     struct env_timer close_timer;
     bool flush_timer_set;
     bool epochs_changed; /* and not yet handed to a flush */
-    bool replay_due; /* the producers know what is not in the log */
-    bool state_removed; /* by the last log_replay(): wants a sync */
+    bool replay_due;     /* the producers know what is not in the log */
+    bool state_removed;  /* by the last log_replay(): wants a sync */
     bool removing;
     bool broken;
     _Atomic int pins;
@@ -91,11 +91,13 @@ struct log {
     void *closed_arg;
 };
 
+/* The one that is written to. */
 static inline struct segment *log_active(const struct log *log)
 {
     return log->segments[log->segment_count - 1];
 }
 
+/* Where the segment at the place ends. */
 static inline int64_t log_segment_end(const struct log *log, uint32_t at)
 {
     return at + 1 < log->segment_count ? log->segments[at + 1]->base
@@ -104,15 +106,18 @@ static inline int64_t log_segment_end(const struct log *log, uint32_t at)
 
 /* The offset that the list's segment i ends below. */
 static inline int64_t log_high(const struct view_list *list, uint32_t i,
-                        struct view_mark visible)
+                               struct view_mark visible)
 {
     return i + 1 < list->count && list->segments[i]->base != visible.base
                ? MIN(list->segments[i + 1]->base, visible.offset)
                : visible.offset;
 }
 
+/* The end of what was written. */
 struct view_mark log_end_mark(const struct log *log);
+/* Moves it, for readers too. */
 void log_set_end(struct log *log, int64_t offset);
+/* The invariants, with must(). */
 void log_check(const struct log *log);
 /* The log cannot go on: tells options.failed, once. */
 void log_fail(struct log *log, const struct why *why);
@@ -147,7 +152,7 @@ MUST_USE enum err log_recover(struct log *log,
                               const struct log_options *options,
                               struct log_recovery *report, struct why *why);
 /* The segment of this base anew, cut at position, synced. */
-MUST_USE enum err log_recover_cut_segment(struct log *log, int64_t base,
+MUST_USE enum err log_rebuild_cut_segment(struct log *log, int64_t base,
                                           uint64_t position,
                                           struct segment **out,
                                           struct why *why);

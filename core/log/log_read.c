@@ -28,9 +28,8 @@ static bool log_found_damage(struct log *log, struct segment *segment,
                              struct scan *scan, int64_t offset, int64_t high,
                              const struct why *why)
 {
-    struct segment_damage damage = {.position = scan->position,
-                                    .offset = offset,
-                                    .end_offset = high};
+    struct segment_damage damage = {
+        .position = scan->position, .offset = offset, .end_offset = high};
     struct scan_batch next;
 
     if (scan_resync(scan, offset + 1, high, NULL) == ERR_NONE) {
@@ -82,8 +81,8 @@ static enum err log_verify_from(struct segment *segment, struct scan *scan,
 /* Looks at all that is passed on the way to offset, up to position to: a batch
  * says itself where it is and how long, and both may be wrong. Gives whether
  * damage was found that was not known. */
-static bool log_verify(struct log *log, struct segment *segment,
-                       int64_t offset, int64_t high, uint64_t limit)
+static bool log_verify(struct log *log, struct segment *segment, int64_t offset,
+                       int64_t high, uint64_t limit)
 {
     struct lazy_handle *handle = NULL;
     struct scan scan;
@@ -156,8 +155,7 @@ static enum err log_locate(struct log *log, const struct view_list *list,
                            uint32_t *i, struct segment_spot *spot)
 {
     for (*i = view_list_floor(list, offset);
-         *i < list->count && list->segments[*i]->base <= visible.base;
-         (*i)++) {
+         *i < list->count && list->segments[*i]->base <= visible.base; (*i)++) {
         struct segment *segment = list->segments[*i];
         uint64_t limit = log_limit(segment, visible);
         enum err err = ERR_NONE;
@@ -169,8 +167,8 @@ static enum err log_locate(struct log *log, const struct view_list *list,
             err = segment_find(segment, offset, limit, true, spot, NULL);
             if (err == ERR_DISK || err == ERR_LIMIT ||
                 log_is_verified(segment, offset, spot, err, limit) ||
-                !log_verify(log, segment, offset,
-                            log_high(list, *i, visible), limit)) {
+                !log_verify(log, segment, offset, log_high(list, *i, visible),
+                            limit)) {
                 break;
             }
         }
@@ -216,8 +214,8 @@ static bool log_locate_near(struct log *log, const struct view_list *list,
  * Errors: ERR_DAMAGED (the first batch is bad), ERR_DISK. */
 static enum err log_check_range(struct log *log, struct segment *segment,
                                 struct lazy_handle *handle,
-                                const struct segment_spot *spot,
-                                uint64_t limit, int64_t high, uint64_t *bytes)
+                                const struct segment_spot *spot, uint64_t limit,
+                                int64_t high, uint64_t *bytes)
 {
     uint64_t end = spot->position + *bytes;
     int64_t offset = spot->base_offset;
@@ -265,8 +263,7 @@ static enum err log_range(struct log *log, struct segment *segment,
     }
     err = segment_take(segment, true, &handle, NULL);
     if (!err) {
-        err = log_check_range(log, segment, handle, spot, limit, high,
-                              &bytes);
+        err = log_check_range(log, segment, handle, spot, limit, high, &bytes);
     }
     if (err) {
         lazy_handle_unref(handle);

@@ -39,8 +39,8 @@ static void log_states_add(void *arg, const char *name, bool is_folder)
     }
     if (states->count == states->capacity) {
         states->capacity = MAX(states->capacity * 2, 8U);
-        states->list = mem_realloc(states->list, sizeof(states->list[0]) *
-                                                     states->capacity);
+        states->list = mem_realloc(states->list,
+                                   sizeof(states->list[0]) * states->capacity);
     }
     states->list[states->count++] = state;
 }
@@ -119,10 +119,9 @@ static enum err log_state_load(struct log *log, const struct log_stored *state)
     if (!err) {
         struct str it = str_sub(bytes, count);
 
-        err = log->producers->load(log->producers,
-                                   state->is_deep ? STR_NULL : it,
-                                   state->is_deep ? it : STR_NULL,
-                                   log_written_ms(log, path));
+        err = log->producers->load(
+            log->producers, state->is_deep ? STR_NULL : it,
+            state->is_deep ? it : STR_NULL, log_written_ms(log, path));
     }
     mem_free(bytes);
     return err;
@@ -220,9 +219,8 @@ static void log_states_tidy(struct log_states *states)
 }
 
 /* Notes the batches of the at-th segment from offset on. */
-static enum err log_replay_segment(struct log *log, uint32_t at,
-                                   int64_t offset, uint64_t *read_bytes,
-                                   struct why *why)
+static enum err log_replay_segment(struct log *log, uint32_t at, int64_t offset,
+                                   uint64_t *read_bytes, struct why *why)
 {
     struct segment *segment = log->segments[at];
     int64_t low = segment->base;
@@ -299,11 +297,10 @@ static enum err log_replay_save(struct log_states *states, int64_t base,
         if (file != NULL) {
             struct str bytes = str_sub(file->bytes, file->count);
 
-            err = deep == 1
-                      ? checkpoint_save_state(log->env->disk, file->path, base,
-                                              bytes, true, why)
-                      : checkpoint_save_bytes(log->env->disk, file->path,
-                                              bytes, false, why);
+            err = deep == 1 ? checkpoint_save_state(log->env->disk, file->path,
+                                                    base, bytes, true, why)
+                            : checkpoint_save_bytes(log->env->disk, file->path,
+                                                    bytes, false, why);
         }
         point_files_free(file);
     }

@@ -46,16 +46,15 @@ uint32_t point_cuts(struct point *point)
 
 /* Under the lock. */
 static enum err point_write(struct point *point,
-                            const struct checkpoint_point *it,
-                            struct why *why)
+                            const struct checkpoint_point *it, struct why *why)
 {
     struct checkpoint_point next = *it;
     enum err err;
 
     next.number = point->stored.number;
     point->used = true;
-    err = checkpoint_save_point(point->disk, point->folder, &point->file,
-                                &next, why);
+    err = checkpoint_save_point(point->disk, point->folder, &point->file, &next,
+                                why);
     if (!err) {
         point->stored = next;
     }
@@ -87,12 +86,12 @@ enum err point_save(struct point *point, uint32_t cuts,
         if (cuts != point->cuts && files->offset > point->cut_offset) {
             continue;
         }
-        err = files->is_kafka
-                  ? checkpoint_save_bytes(point->disk, files->path, bytes,
-                                          files->is_synced, why)
-                  : checkpoint_save_state(point->disk, files->path,
-                                          files->offset, bytes,
-                                          files->is_synced, why);
+        err =
+            files->is_kafka
+                ? checkpoint_save_bytes(point->disk, files->path, bytes,
+                                        files->is_synced, why)
+                : checkpoint_save_state(point->disk, files->path, files->offset,
+                                        bytes, files->is_synced, why);
     }
     must(pthread_mutex_unlock(&point->lock) == 0);
     return err == ERR_FULL ? ERR_NONE : err;

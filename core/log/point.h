@@ -50,8 +50,8 @@ MUST_USE enum err point_save(struct point *point, uint32_t cuts,
 /* Owner; blocks. Before bytes are cut off: the point is it from now on.
  * in_flight: some job has been begun and has not ended. */
 MUST_USE enum err point_lower(struct point *point,
-                              const struct checkpoint_point *it,
-                              bool in_flight, struct why *why);
+                              const struct checkpoint_point *it, bool in_flight,
+                              struct why *why);
 
 /* Owner; does not wait. Closes the file if nothing was stored since the last
  * call. */

@@ -195,8 +195,8 @@ producer_state_duplicate(const struct producer_entry *entry,
 }
 
 enum err producer_state_check(const struct producer_state *state,
-                              const struct batch_header *batch,
-                              bool *duplicate, int64_t *base_offset)
+                              const struct batch_header *batch, bool *duplicate,
+                              int64_t *base_offset)
 {
     const struct producer_entry *entry = NULL;
     int32_t expected = 0;
@@ -282,11 +282,11 @@ void producer_state_note(struct producer_state *state,
         entry->count--;
     }
     newest = &entry->batches[entry->count++];
-    *newest = (struct producer_batch){
-        .last_sequence = batch_last_sequence(batch),
-        .offset_delta = batch->last_offset_delta,
-        .last_offset = batch_last_offset(batch),
-        .timestamp = batch->max_timestamp};
+    *newest =
+        (struct producer_batch){.last_sequence = batch_last_sequence(batch),
+                                .offset_delta = batch->last_offset_delta,
+                                .last_offset = batch_last_offset(batch),
+                                .timestamp = batch->max_timestamp};
     if ((batch->attributes & BATCH_TRANSACTIONAL) != 0 &&
         entry->txn_first_offset < 0) {
         entry->txn_first_offset = batch->base_offset;
@@ -425,11 +425,11 @@ enum err producer_state_decode_kafka(struct producer_state *state,
         entry->epoch = bytes_get_i16(at + 8);
         entry->count = 0;
         if (bytes_get_i32(at + 10) >= 0) {
-            entry->batches[entry->count++] = (struct producer_batch){
-                .last_sequence = bytes_get_i32(at + 10),
-                .last_offset = bytes_get_i64(at + 14),
-                .offset_delta = bytes_get_i32(at + 22),
-                .timestamp = bytes_get_i64(at + 26)};
+            entry->batches[entry->count++] =
+                (struct producer_batch){.last_sequence = bytes_get_i32(at + 10),
+                                        .last_offset = bytes_get_i64(at + 14),
+                                        .offset_delta = bytes_get_i32(at + 22),
+                                        .timestamp = bytes_get_i64(at + 26)};
         }
         entry->seen_ms = saved_ms;
         entry->coordinator_epoch = bytes_get_i32(at + 34);
@@ -445,8 +445,7 @@ static bool producer_state_is_deep(const uint8_t *at, size_t left,
     for (int32_t i = 0; i < count; i++) {
         size_t batches;
 
-        if (left < PRODUCER_STATE_DEEP_BYTES ||
-            at[30] > PRODUCER_STATE_DEPTH) {
+        if (left < PRODUCER_STATE_DEEP_BYTES || at[30] > PRODUCER_STATE_DEPTH) {
             return false;
         }
         batches = (size_t)at[30] * PRODUCER_STATE_BATCH_BYTES;
@@ -486,11 +485,11 @@ enum err producer_state_decode_deep(struct producer_state *state,
         entry->count = at[30];
         at += PRODUCER_STATE_DEEP_BYTES;
         for (uint8_t b = 0; b < entry->count; b++) {
-            entry->batches[b] = (struct producer_batch){
-                .last_sequence = bytes_get_i32(at),
-                .last_offset = bytes_get_i64(at + 4),
-                .offset_delta = bytes_get_i32(at + 12),
-                .timestamp = bytes_get_i64(at + 16)};
+            entry->batches[b] =
+                (struct producer_batch){.last_sequence = bytes_get_i32(at),
+                                        .last_offset = bytes_get_i64(at + 4),
+                                        .offset_delta = bytes_get_i32(at + 12),
+                                        .timestamp = bytes_get_i64(at + 16)};
             at += PRODUCER_STATE_BATCH_BYTES;
         }
     }

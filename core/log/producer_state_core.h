@@ -34,14 +34,14 @@ struct producer_batch {
 /* What is known of one producer. */
 struct producer_entry {
     int64_t producer_id;
-    int64_t seen_ms; /* by the broker: wall clock */
-    int64_t txn_first_offset; /* of the open transaction; -1: none */
+    int64_t seen_ms;           /* by the broker: wall clock */
+    int64_t txn_first_offset;  /* of the open transaction; -1: none */
     int32_t coordinator_epoch; /* -1: no marker yet */
     int16_t epoch;
-    uint8_t count;                                     /* of batches */
+    uint8_t count;                                       /* of batches */
     struct producer_batch batches[PRODUCER_STATE_DEPTH]; /* oldest first */
-    struct producer_entry *next;                       /* private */
-    struct list node;                                  /* private */
+    struct producer_entry *next;                         /* private */
+    struct list node;                                    /* private */
 };
 
 /* expiration_ms: producer.id.expiration.ms. */

@@ -41,7 +41,7 @@ struct recover_plan {
     enum recover_index index;
     bool read;        /* look at the batches */
     bool holds_point; /* up to position sure it ends at the point's offset */
-    uint64_t sure; /* below this position a bad batch is damage */
+    uint64_t sure;    /* below this position a bad batch is damage */
 };
 
 /* clean: the last stop was a clean one: the point's own segment is as it was
@@ -70,13 +70,14 @@ struct recover_batch {
     int64_t last_offset;
 };
 
+/* What the batch is. expected: the lowest offset that may come. */
 enum recover_verdict recover_judge(const struct recover_segment *segment,
                                    const struct recover_plan *plan,
                                    int64_t expected,
                                    const struct recover_batch *batch);
 
-/* Whether the log may go on in the segment at, when the last batch below it ends
- * at last_end. (A hole at the end of a log is its next segment's.) */
+/* Whether the log may go on in the segment at, when the last batch below it
+ * ends at last_end. (A hole at the end of a log is its next segment's.) */
 bool recover_follows(const struct recover_segment *segments, uint32_t at,
                      const struct recover_point *point, int64_t last_end);
 

@@ -62,10 +62,9 @@ uint32_t retain_count(const struct retain_segment *segments, uint32_t count,
         const struct retain_segment *segment = &segments[gone];
         bool active = gone + 1 == count;
         bool below = segment->end_offset <= limits->start_offset && !active;
-        bool large = !active && limits->retain &&
-                     limits->retention_bytes >= 0 &&
-                     total - segment->bytes >=
-                         (uint64_t)limits->retention_bytes;
+        bool large =
+            !active && limits->retain && limits->retention_bytes >= 0 &&
+            total - segment->bytes >= (uint64_t)limits->retention_bytes;
 
         if (segment->end_offset > limits->safe_end ||
             (active && segment->bytes == 0)) {

@@ -22,6 +22,7 @@ struct retain_roll {
     int64_t segment_index_bytes;
 };
 
+/* Whether the batch begins a new segment. */
 bool retain_must_roll(const struct retain_roll *roll);
 
 struct retain_segment {

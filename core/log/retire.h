@@ -22,11 +22,14 @@ struct retired {
     void (*release)(struct retired *retired);
 };
 
+/* idle: may be NULL. */
 void retire_init(struct retire *retire, struct env *env,
                  void (*idle)(void *arg), void *arg);
+/* Whether no fence is waited for. */
 bool retire_is_idle(const struct retire *retire);
 /* After simenv_crash(): no fence will answer and nobody reads. */
 void retire_abandon(struct retire *retire);
+/* retired: embedded in what release gives up. */
 void retire_put(struct retire *retire, struct retired *retired,
                 void (*release)(struct retired *retired));
 

@@ -11,9 +11,9 @@ void scan_init(struct scan *scan, struct file *file, uint64_t from,
                uint64_t end)
 {
     *scan = (struct scan){.file = file, .position = from, .end = end};
-    scan->capacity = (size_t)MIN(MAX(end - MIN(from, end),
-                                     (uint64_t)SCAN_BLOCK_BYTES_MIN),
-                                 (uint64_t)SCAN_BLOCK_BYTES);
+    scan->capacity =
+        (size_t)MIN(MAX(end - MIN(from, end), (uint64_t)SCAN_BLOCK_BYTES_MIN),
+                    (uint64_t)SCAN_BLOCK_BYTES);
     scan->block = mem_alloc(scan->capacity);
 }
 
@@ -59,9 +59,8 @@ static enum err scan_crc(struct scan *scan, uint64_t position, uint64_t end,
         enum err err = ERR_NONE;
 
         if (position < scan->block_at + scan->block_bytes) {
-            want = (size_t)MIN((uint64_t)want, scan->block_at +
-                                                   scan->block_bytes -
-                                                   position);
+            want = (size_t)MIN((uint64_t)want,
+                               scan->block_at + scan->block_bytes - position);
         }
         err = scan_window(scan, position, want, &at, &got, why);
         if (err) {
@@ -223,8 +222,8 @@ enum err scan_resync(struct scan *scan, int64_t low, int64_t high,
         if (got < BATCH_HEADER_BYTES) {
             break;
         }
-        if (at[BATCH_MAGIC_AT] == BATCH_MAGIC &&
-            bytes_get_i64(at) >= low && bytes_get_i64(at) < high &&
+        if (at[BATCH_MAGIC_AT] == BATCH_MAGIC && bytes_get_i64(at) >= low &&
+            bytes_get_i64(at) < high &&
             scan_is_batch(scan, position, low, high)) {
             scan->position = position;
             return ERR_NONE;

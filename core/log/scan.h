@@ -26,8 +26,10 @@ struct scan_batch {
     uint64_t position;
 };
 
+/* From position from, where a batch begins, to end. file: borrowed. */
 void scan_init(struct scan *scan, struct file *file, uint64_t from,
                uint64_t end);
+/* Frees the block. */
 void scan_fini(struct scan *scan);
 
 /* Whether the offsets of a parsed header can be (the CRC leaves them out). */
@@ -39,11 +41,10 @@ bool scan_has_offsets(const struct batch_header *h);
  *         ERR_DISK. why says what is wrong. */
 MUST_USE enum err scan_next(struct scan *scan, struct scan_batch *out,
                             struct why *why);
-/* The same for a batch that lies in [low, high): its offsets are not in its CRC.
- * Where it begins above low there is a hole before it, which is believed only
- * if what comes behind it leaves room for it: else the batch's base offset is
- * wrong.
- * Errors: as there; ERR_CORRUPT too for offsets that do not fit. */
+/* The same for a batch that lies in [low, high): its offsets are not in its
+ * CRC. Where it begins above low there is a hole before it, which is believed
+ * only if what comes behind it leaves room for it: else the batch's base offset
+ * is wrong. Errors: as there; ERR_CORRUPT too for offsets that do not fit. */
 MUST_USE enum err scan_next_in(struct scan *scan, int64_t low, int64_t high,
                                struct scan_batch *out, struct why *why);
 /* The whole batch, into memory of the caller: out->header.bytes. */

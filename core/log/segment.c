@@ -40,9 +40,8 @@ void segment_ref(struct segment *segment)
 
 void segment_unref(struct segment *segment)
 {
-    if (segment == NULL || atomic_fetch_sub_explicit(&segment->refs, 1,
-                                                     memory_order_acq_rel) >
-                               1) {
+    if (segment == NULL || atomic_fetch_sub_explicit(
+                               &segment->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
     lazy_file_fini(&segment->log);
@@ -125,8 +124,8 @@ enum err segment_write(struct segment *segment, const struct iovec *parts,
         lazy_file_take(&segment->log, FILE_WRITE, true, &handle, why);
 
     if (!err) {
-        err = file_write(handle->file, segment_bytes(segment), parts, count,
-                         why);
+        err =
+            file_write(handle->file, segment_bytes(segment), parts, count, why);
     }
     lazy_handle_unref(handle);
     return err;
@@ -156,8 +155,7 @@ static void segment_count_batch(struct segment *segment,
     }
     if (batch->max_timestamp >
         atomic_load_explicit(&segment->max_timestamp, memory_order_relaxed)) {
-        atomic_store(&segment->max_timestamp_offset,
-                     batch_last_offset(batch));
+        atomic_store(&segment->max_timestamp_offset, batch_last_offset(batch));
         atomic_store(&segment->max_timestamp, batch->max_timestamp);
     }
 }
@@ -171,8 +169,7 @@ static void segment_grow(struct segment *segment,
                           memory_order_release);
 }
 
-enum err segment_note(struct segment *segment,
-                      const struct batch_header *batch,
+enum err segment_note(struct segment *segment, const struct batch_header *batch,
                       int64_t interval_bytes, struct why *why)
 {
     enum err err = ERR_NONE;
@@ -333,8 +330,7 @@ bool segment_add_damage(struct segment *segment,
     /* One too many is met again, at each read. */
     if (is_new && count < SEGMENT_DAMAGES_MAX) {
         damages->list[count] = *damage;
-        atomic_store_explicit(&damages->count, count + 1,
-                              memory_order_release);
+        atomic_store_explicit(&damages->count, count + 1, memory_order_release);
     }
     must(pthread_mutex_unlock(&damages->lock) == 0);
     return is_new;
@@ -365,8 +361,7 @@ bool segment_damage_of(const struct segment *segment, int64_t offset)
 {
     struct segment_damage damage = {0};
 
-    for (uint64_t position = 0;
-         segment_damage_at(segment, position, &damage);
+    for (uint64_t position = 0; segment_damage_at(segment, position, &damage);
          position = damage.end_position) {
         if (offset >= damage.offset && offset < damage.end_offset) {
             return true;
@@ -414,8 +409,7 @@ static enum err segment_header(struct file *file, uint8_t *window,
 }
 
 enum err segment_find(struct segment *segment, int64_t offset, uint64_t limit,
-                      bool in_turn, struct segment_spot *spot,
-                      struct why *why)
+                      bool in_turn, struct segment_spot *spot, struct why *why)
 {
     uint8_t window[SEGMENT_WINDOW_BYTES];
     uint64_t window_at = 0;
@@ -424,8 +418,8 @@ enum err segment_find(struct segment *segment, int64_t offset, uint64_t limit,
     struct segment_damage damage = {0};
     struct index_entry entry;
     bool found = false;
-    enum err err = index_floor(&segment->offsets, offset, in_turn, &entry,
-                               &found, why);
+    enum err err =
+        index_floor(&segment->offsets, offset, in_turn, &entry, &found, why);
 
     *spot = (struct segment_spot){
         .position = !err && found ? (uint64_t)entry.value : 0};
@@ -462,9 +456,8 @@ enum err segment_end_before(struct segment *segment, uint64_t position,
     struct segment_spot spot = {0};
     struct index_entry entry;
     bool found = false;
-    enum err err =
-        index_floor_value(&segment->offsets, (int64_t)position - 1, true,
-                          &entry, &found, why);
+    enum err err = index_floor_value(&segment->offsets, (int64_t)position - 1,
+                                     true, &entry, &found, why);
 
     *end_offset = segment->base;
     spot.position = !err && found ? (uint64_t)entry.value : 0;

@@ -31,8 +31,8 @@ struct segment {
     struct index offsets;
     struct index times;
     _Atomic uint64_t bytes;
-    _Atomic int64_t max_timestamp;        /* -1: no batch has one */
-    _Atomic int64_t max_timestamp_offset; /* last offset of its batch */
+    _Atomic int64_t max_timestamp;             /* -1: no batch has one */
+    _Atomic int64_t max_timestamp_offset;      /* last offset of its batch */
     _Atomic(struct segment_damages *) damages; /* NULL: none known */
     struct checked *checked; /* NULL: all of it; set before readers know it */
     _Atomic int refs;
@@ -124,9 +124,8 @@ MUST_USE enum err segment_find(struct segment *segment, int64_t offset,
 
 /* Owner. Where the batch ends that ends at position: the next offset; the
  * segment's base at position 0. Errors: ERR_DAMAGED, ERR_DISK. */
-MUST_USE enum err segment_end_before(struct segment *segment,
-                                     uint64_t position, int64_t *end_offset,
-                                     struct why *why);
+MUST_USE enum err segment_end_before(struct segment *segment, uint64_t position,
+                                     int64_t *end_offset, struct why *why);
 
 /* Any thread. How many of the bytes from position on, where a batch begins, are
  * worth reading: a batch that the end cuts off is left out when the index knows

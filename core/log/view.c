@@ -21,8 +21,8 @@ void view_fini(struct view *view)
 
 void view_list_unref(struct view_list *list)
 {
-    if (list == NULL || atomic_fetch_sub_explicit(&list->refs, 1,
-                                                  memory_order_acq_rel) > 1) {
+    if (list == NULL ||
+        atomic_fetch_sub_explicit(&list->refs, 1, memory_order_acq_rel) > 1) {
         return;
     }
     for (uint32_t i = 0; i < list->count; i++) {
@@ -87,14 +87,11 @@ static void view_cell_write(struct view_cell *cell, struct view_mark mark)
     uint32_t sequence =
         atomic_load_explicit(&cell->sequence, memory_order_relaxed);
 
-    atomic_store_explicit(&cell->sequence, sequence + 1,
-                          memory_order_relaxed);
+    atomic_store_explicit(&cell->sequence, sequence + 1, memory_order_relaxed);
     atomic_store_explicit(&cell->offset, mark.offset, memory_order_release);
     atomic_store_explicit(&cell->base, mark.base, memory_order_release);
-    atomic_store_explicit(&cell->position, mark.position,
-                          memory_order_release);
-    atomic_store_explicit(&cell->sequence, sequence + 2,
-                          memory_order_release);
+    atomic_store_explicit(&cell->position, mark.position, memory_order_release);
+    atomic_store_explicit(&cell->sequence, sequence + 2, memory_order_release);
 }
 
 /* False when it was written meanwhile. */

@@ -44,7 +44,7 @@ struct view {
     struct view_cell visible;
     /* Visible ends of before: where those who follow the log read next. */
     struct view_cell hints[VIEW_HINTS];
-    uint32_t hint; /* owner: the next to be written over */
+    uint32_t hint;        /* owner: the next to be written over */
     pthread_mutex_t lock; /* view_take() against view_publish() */
 };
 

@@ -70,8 +70,8 @@ static void seal(int kind, uint8_t *at, size_t bytes)
 static void put_file(uint8_t what, const uint8_t *data, size_t bytes)
 {
     static const char *const names[] = {
-        "%020d.log",      "%020d.index",     "%020d.timeindex",
-        "flushed-point",  "producer-state",  "leader-epoch-checkpoint",
+        "%020d.log",       "%020d.index",    "%020d.timeindex",
+        "flushed-point",   "producer-state", "leader-epoch-checkpoint",
         "%020d.producers", "%020d.snapshot",
     };
     static const int bases[] = {0, 3, 10, 100};
@@ -111,21 +111,20 @@ static void failed(void *arg, const struct why *why)
 
 static enum err open_log(bool clean)
 {
-    struct log_options options = {
-        .folder = FOLDER,
-        .topic = STR_LIT("t"),
-        .producers = w.producers,
-        .clean = clean,
-        .failed = failed,
-        .config = {.segment_bytes = 1 << 20,
-                   .segment_ms = INT64_MAX / 4,
-                   .segment_index_bytes = 1 << 20,
-                   .index_interval_bytes = 100,
-                   .retention_ms = -1,
-                   .retention_bytes = -1,
-                   .flush_messages = INT64_MAX,
-                   .flush_ms = INT64_MAX,
-                   .flush_commit = true}};
+    struct log_options options = {.folder = FOLDER,
+                                  .topic = STR_LIT("t"),
+                                  .producers = w.producers,
+                                  .clean = clean,
+                                  .failed = failed,
+                                  .config = {.segment_bytes = 1 << 20,
+                                             .segment_ms = INT64_MAX / 4,
+                                             .segment_index_bytes = 1 << 20,
+                                             .index_interval_bytes = 100,
+                                             .retention_ms = -1,
+                                             .retention_bytes = -1,
+                                             .flush_messages = INT64_MAX,
+                                             .flush_ms = INT64_MAX,
+                                             .flush_commit = true}};
 
     w.producers->reset(w.producers);
     return log_open(simenv_env(w.simenv), &options, &w.log, &w.report, NULL);
@@ -254,7 +253,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
         return 0;
     }
     /* LOUD=1 shows what an input makes the log say; else not even errors. */
-    trace_level_set(getenv("LOUD") == NULL ? (enum trace_level)-1
+    trace_level_set(getenv("LOUD") == NULL ? (enum trace_level) - 1
                                            : TRACE_DEBUG);
     simclock_init(&w.clock, 1);
     w.sim = simdisk_open();

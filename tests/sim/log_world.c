@@ -149,8 +149,8 @@ static void walk(int64_t offset, void (*each)(const struct batch_header *h))
         struct batch_header h;
         uint8_t *bytes;
         size_t at = 0;
-        enum err err = log_read(w.log, offset, (uint32_t)(1 + below(30000)),
-                                true, &range);
+        enum err err =
+            log_read(w.log, offset, (uint32_t)(1 + below(30000)), true, &range);
 
         if (err) {
             wrong("reading %lld: %s", (long long)offset, err_name(err));
@@ -423,8 +423,7 @@ static void do_settle(void *arg)
             continue;
         }
         if (fill) {
-            struct sending *s =
-                make(w.reserved_count[i], ++w.next_id, 0, 0);
+            struct sending *s = make(w.reserved_count[i], ++w.next_id, 0, 0);
 
             log_fill(w.log, w.reserved[i], &s->append);
         } else {
@@ -528,8 +527,7 @@ static void start(bool clean, bool killed)
     }
     say("start %d, clean %d: [%lld, %lld), read %llu, cut %llu from %lld",
         ++w.starts, clean, (long long)report.start_offset,
-        (long long)report.end_offset,
-        (unsigned long long)report.scanned_bytes,
+        (long long)report.end_offset, (unsigned long long)report.scanned_bytes,
         (unsigned long long)report.cut_bytes,
         (long long)report.cut_from_offset);
     if (report.damaged_offset >= 0) {
@@ -544,8 +542,8 @@ static void start(bool clean, bool killed)
               (unsigned long long)report.scanned_bytes);
     }
     /* Twice: for the batches, and for their producers. */
-    if (killed && report.scanned_bytes >
-                      2 * (w.bytes_at[1] + w.written_bytes) + 20000) {
+    if (killed &&
+        report.scanned_bytes > 2 * (w.bytes_at[1] + w.written_bytes) + 20000) {
         wrong("read %llu bytes after a kill, of %llu written lately",
               (unsigned long long)report.scanned_bytes,
               (unsigned long long)(w.bytes_at[1] + w.written_bytes));
@@ -622,8 +620,7 @@ static void step(void)
     } else {
         end_life();
     }
-    simclock_run_for_ms(&w.clock,
-                        (int64_t)(chance(5) ? 1500 : below(30)));
+    simclock_run_for_ms(&w.clock, (int64_t)(chance(5) ? 1500 : below(30)));
     acknowledge();
 }
 

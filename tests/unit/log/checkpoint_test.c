@@ -44,8 +44,8 @@ static void save_point(struct checkpoint_point *point, int64_t offset)
 
 static void checkpoint_point_is_the_last_one_stored(void **state)
 {
-    struct checkpoint_point point = {.base = 7, .position = 99,
-                                     .first_timestamp = 5, .created_ms = 6};
+    struct checkpoint_point point = {
+        .base = 7, .position = 99, .first_timestamp = 5, .created_ms = 6};
     struct checkpoint_point back;
 
     assert_int_equal(load_point(), -1);
@@ -93,8 +93,7 @@ static void checkpoint_start_comes_back(void **state)
     assert_int_equal(checkpoint_load_start(disk, "/t-0", &start, NULL),
                      ERR_NONE);
     assert_int_equal(start, -1);
-    assert_int_equal(checkpoint_save_start(disk, "/t-0", 1234, NULL),
-                     ERR_NONE);
+    assert_int_equal(checkpoint_save_start(disk, "/t-0", 1234, NULL), ERR_NONE);
     simdisk_crash_losing_all(sim);
     assert_int_equal(checkpoint_load_start(disk, "/t-0", &start, NULL),
                      ERR_NONE);
@@ -175,8 +174,8 @@ static void checkpoint_state_comes_back_or_is_refused(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(
-            checkpoint_point_is_the_last_one_stored, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(checkpoint_point_is_the_last_one_stored,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(checkpoint_point_is_durable, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(

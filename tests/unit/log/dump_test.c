@@ -91,10 +91,10 @@ static void dump_has_no_problem_with_a_log_that_is_open(void **state)
 static void dump_finds_a_flipped_byte_anywhere(void **state)
 {
     static const char *const files[] = {
-        "00000000000000000000.log",       "00000000000000000080.log",
-        "00000000000000000080.index",     "00000000000000000080.timeindex",
-        "00000000000000000080.snapshot",  "00000000000000000080.producers",
-        "00000000000000000200.snapshot",  "00000000000000000200.producers",
+        "00000000000000000000.log",      "00000000000000000080.log",
+        "00000000000000000080.index",    "00000000000000000080.timeindex",
+        "00000000000000000080.snapshot", "00000000000000000080.producers",
+        "00000000000000000200.snapshot", "00000000000000000200.producers",
     };
     struct one_log one;
     struct seen seen;
@@ -109,8 +109,8 @@ static void dump_finds_a_flipped_byte_anywhere(void **state)
         (void)snprintf(path, sizeof(path), ONE_FOLDER "/%s", files[i]);
         for (int64_t at = 0; at < bytes; at += 1 + bytes / 150) {
             /* The leader epoch lies outside all checks. */
-            bool epoch = i < 2 && at % (bytes / 4) >= 12 &&
-                         at % (bytes / 4) < 16;
+            bool epoch =
+                i < 2 && at % (bytes / 4) >= 12 && at % (bytes / 4) < 16;
 
             if (epoch) {
                 continue;
@@ -131,8 +131,8 @@ static void dump_says_where_the_damage_is(void **state)
 
     fill(&one);
     one_close(&one);
-    assert_true(simdisk_rot(one.sim, ONE_FOLDER "/00000000000000000080.log",
-                            2000, 1));
+    assert_true(
+        simdisk_rot(one.sim, ONE_FOLDER "/00000000000000000080.log", 2000, 1));
     (void)look(&one, ONE_FOLDER, &seen);
     assert_int_equal(seen.problem_offset, 90);
     assert_string_equal(seen.problem_file, "00000000000000000080.log");
@@ -152,8 +152,7 @@ static void dump_tells_a_tail_from_damage(void **state)
     simclock_run_for_ms(&one.clock, 2000);
     (void)one_put(&one, (struct one_batch){.count = 1});
     one_kill(&one);
-    assert_int_equal(file_open(one.disk,
-                               ONE_FOLDER "/00000000000000000160.log",
+    assert_int_equal(file_open(one.disk, ONE_FOLDER "/00000000000000000160.log",
                                FILE_WRITE, &file, NULL),
                      ERR_NONE);
     assert_int_equal(file_size(file, &bytes, NULL), ERR_NONE);
@@ -174,9 +173,8 @@ static void dump_finds_no_partition_where_none_is(void **state)
     one_init(&one, 1);
     assert_int_equal(dump_folder(one.disk, "/log", &options, &counts, NULL),
                      ERR_NOT_FOUND);
-    assert_int_equal(
-        dump_folder(one.disk, "/nowhere", &options, &counts, NULL),
-        ERR_NOT_FOUND);
+    assert_int_equal(dump_folder(one.disk, "/nowhere", &options, &counts, NULL),
+                     ERR_NOT_FOUND);
     one_fini(&one);
 }
 

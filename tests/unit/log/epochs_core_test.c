@@ -54,7 +54,7 @@ static void epochs_end_answers_as_kafka_does(void **state)
         int32_t found;
         int64_t end;
     } table[] = {
-        {4, 4, 40}, {3, 3, 25},  {2, 1, 10},  {1, 1, 10},
+        {4, 4, 40}, {3, 3, 25},  {2, 1, 10},   {1, 1, 10},
         {0, 0, 0},  {5, -1, -1}, {-1, -1, -1},
     };
     struct epochs e = three();
@@ -109,9 +109,18 @@ static void epochs_text_is_kafkas(void **state)
 static void epochs_decode_refuses_what_is_no_such_text(void **state)
 {
     static const char *const wrong[] = {
-        "",           "1\n0\n",          "0\n",           "0\n-1\n",
-        "0\n1\n",     "0\n1\n1\n",       "0\n1\n1 x\n",   "0\n2\n2 0\n1 5\n",
-        "0\n1\n1 -5\n", "0\n2\n1 5\n2 4\n", "0\n0\nmore\n", "0\n1\n1 0",
+        "",
+        "1\n0\n",
+        "0\n",
+        "0\n-1\n",
+        "0\n1\n",
+        "0\n1\n1\n",
+        "0\n1\n1 x\n",
+        "0\n2\n2 0\n1 5\n",
+        "0\n1\n1 -5\n",
+        "0\n2\n1 5\n2 4\n",
+        "0\n0\nmore\n",
+        "0\n1\n1 0",
     };
     struct epochs e = three();
 

@@ -37,14 +37,13 @@ static void expect(struct index *index, int64_t key, int64_t found_key)
     bool found = false;
 
     for (int in_turn = 0; in_turn < 2; in_turn++) {
-        assert_int_equal(index_floor(index, key, in_turn == 1, &entry, &found,
-                                     NULL),
-                         ERR_NONE);
+        assert_int_equal(
+            index_floor(index, key, in_turn == 1, &entry, &found, NULL),
+            ERR_NONE);
         assert_int_equal(found, found_key >= 0);
         if (found) {
             assert_int_equal(entry.key, found_key);
-            assert_int_equal(entry.value,
-                             1000 + (found_key - 1000) / 10 * 3);
+            assert_int_equal(entry.value, 1000 + (found_key - 1000) / 10 * 3);
         }
     }
 }
@@ -69,7 +68,7 @@ static void index_finds_in_file_and_memory(void **state)
 
 static void index_has_kafkas_bytes(void **state)
 {
-    static const uint8_t offsets[] = {0, 0, 0, 0, 0, 0, 3, 232,
+    static const uint8_t offsets[] = {0, 0, 0, 0,  0, 0, 3, 232,
                                       0, 0, 0, 10, 0, 0, 3, 235};
     static const uint8_t times[] = {0, 0, 0, 0, 0, 0, 3, 232, 0, 0, 0, 0,
                                     0, 0, 0, 0, 0, 0, 3, 242, 0, 0, 0, 3};
@@ -89,10 +88,9 @@ static void index_has_kafkas_bytes(void **state)
     fill(&index, INDEX_TIMES, 2);
     assert_int_equal(index_spill(&index, NULL), ERR_NONE);
     index_fini(&index);
-    assert_int_equal(
-        disk_read_all(disk, "/t-0/00000000000000001000.timeindex", 1000,
-                      &bytes, &count, NULL),
-        ERR_NONE);
+    assert_int_equal(disk_read_all(disk, "/t-0/00000000000000001000.timeindex",
+                                   1000, &bytes, &count, NULL),
+                     ERR_NONE);
     assert_int_equal(count, sizeof(times));
     assert_memory_equal(bytes, times, count);
     mem_free(bytes);
@@ -145,14 +143,13 @@ static void index_load_checked_keeps_what_grows(void **state)
     assert_int_equal(index_spill(&index, NULL), ERR_NONE);
     index_fini(&index);
     index_init(&index, INDEX_OFFSETS, disk, "/t-0", 1000);
-    assert_int_equal(index_load_checked(&index, 1000 + 3 * 80, NULL),
-                     ERR_NONE);
+    assert_int_equal(index_load_checked(&index, 1000 + 3 * 80, NULL), ERR_NONE);
     assert_int_equal(index_count(&index), 80); /* values below the limit */
     assert_int_equal(index.last.value, 1000 + 3 * 79);
     index_fini(&index);
     /* Entry 40 is made smaller than entry 39. */
-    assert_true(simdisk_rot(sim, "/t-0/00000000000000001000.index",
-                            40 * 8 + 2, 0x01));
+    assert_true(
+        simdisk_rot(sim, "/t-0/00000000000000001000.index", 40 * 8 + 2, 0x01));
     index_init(&index, INDEX_OFFSETS, disk, "/t-0", 1000);
     assert_int_equal(index_load_checked(&index, INT64_MAX, NULL), ERR_NONE);
     assert_int_equal(index_count(&index), 40);
@@ -168,12 +165,10 @@ static void index_get_knows_its_end(void **state)
     fill(&index, INDEX_OFFSETS, 3);
     assert_int_equal(index_get(&index, 2, true, &entry, NULL), ERR_NONE);
     assert_int_equal(entry.key, 1020);
-    assert_int_equal(index_get(&index, 3, true, &entry, NULL),
-                     ERR_NOT_FOUND);
+    assert_int_equal(index_get(&index, 3, true, &entry, NULL), ERR_NOT_FOUND);
     assert_int_equal(index_spill(&index, NULL), ERR_NONE);
     assert_int_equal(index_truncate(&index, 1, NULL), ERR_NONE);
-    assert_int_equal(index_get(&index, 1, true, &entry, NULL),
-                     ERR_NOT_FOUND);
+    assert_int_equal(index_get(&index, 1, true, &entry, NULL), ERR_NOT_FOUND);
     assert_int_equal(index.last.key, 1000);
     index_fini(&index);
 }
@@ -198,8 +193,8 @@ static void index_append_says_when_the_disk_is_full(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(index_finds_in_file_and_memory,
-                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(index_finds_in_file_and_memory, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(index_has_kafkas_bytes, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(index_comes_back, set_up, tear_down),
@@ -209,8 +204,8 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(index_get_knows_its_end, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(
-            index_append_says_when_the_disk_is_full, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(index_append_says_when_the_disk_is_full,
+                                        set_up, tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -505,7 +505,8 @@ static void log_keeps_the_reserve_free_of_clients(void **state)
     one_fini(&one);
 }
 
-static void log_refuses_on_a_full_disk_and_goes_on_when_there_is_room(void **state)
+static void
+log_refuses_on_a_full_disk_and_goes_on_when_there_is_room(void **state)
 {
     struct one_log one;
     struct one_batch it = {.count = 1, .value_bytes = 3000, .producer_id = 2};
@@ -620,8 +621,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_answers_all_appends_of_a_turn_at_its_end),
-        cmocka_unit_test(
-            log_refuses_a_duplicate_of_what_a_full_disk_refuses),
+        cmocka_unit_test(log_refuses_a_duplicate_of_what_a_full_disk_refuses),
         cmocka_unit_test(log_remembers_a_producer_with_old_timestamps),
         cmocka_unit_test(log_commits_groups),
         cmocka_unit_test(log_sets_no_timer_when_idle),

@@ -159,8 +159,8 @@ static void log_start_is_raised_durably(void **state)
     assert_int_equal(one_file_bytes(&one, "00000000000000000000.log"), -1);
     assert_true(one_file_bytes(&one, "00000000000000000000.log.deleted") > 0);
     simclock_run_for_ms(&one.clock, 1000);
-    assert_int_equal(
-        one_file_bytes(&one, "00000000000000000000.log.deleted"), -1);
+    assert_int_equal(one_file_bytes(&one, "00000000000000000000.log.deleted"),
+                     -1);
     one_kill(&one);
     simdisk_crash_losing_all(one.sim);
     one_open(&one, false);
@@ -314,9 +314,9 @@ static void log_sweep_removes_what_a_crash_left(void **state)
 
     fill(&one, 13, 6);
     one_close(&one);
-    assert_int_equal(disk_rename(one.disk, ONE_FOLDER,
-                                 "/log/orders-3.abc-delete", NULL),
-                     ERR_NONE);
+    assert_int_equal(
+        disk_rename(one.disk, ONE_FOLDER, "/log/orders-3.abc-delete", NULL),
+        ERR_NONE);
     assert_int_equal(log_sweep(one.disk, "/log", NULL), ERR_NONE);
     assert_int_equal(disk_list(one.disk, "/log", count_name, &names, NULL),
                      ERR_NONE);
@@ -337,8 +337,7 @@ int main(void)
         cmocka_unit_test(log_retains_by_size),
         cmocka_unit_test(log_retains_by_time_and_tells_when_to_come_back),
         cmocka_unit_test(log_retains_nothing_that_is_not_visible),
-        cmocka_unit_test(
-            log_retains_by_the_files_time_when_batches_have_none),
+        cmocka_unit_test(log_retains_by_the_files_time_when_batches_have_none),
         cmocka_unit_test(log_range_outlives_retention),
         cmocka_unit_test(log_that_is_removed_leaves_nothing),
         cmocka_unit_test(log_sweep_removes_what_a_crash_left),

@@ -1,5 +1,5 @@
-/* log_damage_test.c - a byte of a batch's header goes bad on the disk, below the
- * flushed end: that batch is lost and said to be, and nothing else. */
+/* log_damage_test.c - a byte of a batch's header goes bad on the disk, below
+ * the flushed end: that batch is lost and said to be, and nothing else. */
 #include "log/dump.h"
 #include "unit/log/one_log.h"
 
@@ -73,8 +73,8 @@ static void expect_times(struct one_log *one, const struct flip *flip)
         if (i == flip->batch) {
             continue; /* a header is enough for a search */
         }
-        assert_int_equal(
-            log_find_time(one->log, 1000 + i * 10, &found, NULL), ERR_NONE);
+        assert_int_equal(log_find_time(one->log, 1000 + i * 10, &found, NULL),
+                         ERR_NONE);
         assert_int_equal(found.offset, i * RECORDS);
     }
 }
@@ -97,9 +97,8 @@ static void check_flip(const struct flip *flip)
     epoch = log_last_epoch(one.log);
     stop(&one, flip->clean);
     assert_int_equal(problems(&one), 0);
-    assert_true(simdisk_rot(one.sim, LOG_0,
-                            each * (uint64_t)flip->batch + flip->at,
-                            flip->bits));
+    assert_true(simdisk_rot(
+        one.sim, LOG_0, each * (uint64_t)flip->batch + flip->at, flip->bits));
     if (flip->at < EPOCH_AT || flip->at >= EPOCH_END) {
         assert_true(problems(&one) > 0);
     }

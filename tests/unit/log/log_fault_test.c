@@ -239,16 +239,16 @@ static void log_waits_out_a_want_of_descriptors(void **state)
             simclock_run_for_ms(&one->clock, 1000);
             assert_false(one->closed);
             fault_heal(&fault);
-            assert_true(simclock_run_until_set(&one->clock, &one->closed,
-                                               100000));
+            assert_true(
+                simclock_run_until_set(&one->clock, &one->closed, 100000));
         } else {
             fault_heal(&fault);
-            assert_int_equal(one_put(one,
-                                     (struct one_batch){.count = 5,
-                                                        .producer_id = 3,
-                                                        .sequence = 5,
-                                                        .value_bytes = 450}),
-                             5);
+            assert_int_equal(
+                one_put(one, (struct one_batch){.count = 5,
+                                                .producer_id = 3,
+                                                .sequence = 5,
+                                                .value_bytes = 450}),
+                5);
             one_close(one);
         }
         one_open(one, true);

@@ -8,8 +8,8 @@ static uint32_t read_bytes(struct one_log *one, int64_t offset,
 {
     struct log_range range;
 
-    assert_int_equal(
-        log_read(one->log, offset, max_bytes, whole_first, &range), ERR_NONE);
+    assert_int_equal(log_read(one->log, offset, max_bytes, whole_first, &range),
+                     ERR_NONE);
     log_range_unpin(&range);
     return range.bytes;
 }
@@ -18,10 +18,10 @@ static uint32_t read_bytes(struct one_log *one, int64_t offset,
 static uint32_t fill(struct one_log *one, size_t value_bytes)
 {
     for (int i = 0; i < BATCHES; i++) {
-        assert_int_equal(one_put(one, (struct one_batch){
-                                          .count = 1,
-                                          .value_bytes = value_bytes}),
-                         i);
+        assert_int_equal(
+            one_put(one,
+                    (struct one_batch){.count = 1, .value_bytes = value_bytes}),
+            i);
     }
     one_show(one);
     return read_bytes(one, 0, 1, true);
@@ -47,8 +47,8 @@ static void log_read_leaves_out_a_large_batch_that_is_cut_off(void **state)
             assert_int_equal(read_bytes(&one, offsets[i], max, true), max);
             assert_int_equal(read_bytes(&one, offsets[i], max - 1, true),
                              max - each);
-            assert_int_equal(
-                read_bytes(&one, offsets[i], max + each / 2, true), max);
+            assert_int_equal(read_bytes(&one, offsets[i], max + each / 2, true),
+                             max);
         }
         assert_int_equal(read_bytes(&one, offsets[i], each - 1, true), each);
         assert_int_equal(read_bytes(&one, offsets[i], each - 1, false),

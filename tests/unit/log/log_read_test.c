@@ -57,8 +57,7 @@ static void log_read_obeys_its_limits(void **state)
     assert_int_equal(log_read(one.log, 0, 100, false, &range), ERR_NONE);
     assert_int_equal(range.bytes, 100); /* a piece: the client copes */
     log_range_unpin(&range);
-    assert_int_equal(log_read(one.log, 0, UINT32_MAX, false, &range),
-                     ERR_NONE);
+    assert_int_equal(log_read(one.log, 0, UINT32_MAX, false, &range), ERR_NONE);
     assert_true(range.bytes <= 5000); /* a segment's end ends it */
     log_range_unpin(&range);
     one_close(&one);
@@ -73,8 +72,7 @@ static void log_read_ends_at_the_visible_end(void **state)
     one.config.segment_bytes = 5000;
     one_open(&one, false);
     for (int i = 0; i < 20; i++) {
-        (void)one_put(&one,
-                      (struct one_batch){.count = 3, .value_bytes = 100});
+        (void)one_put(&one, (struct one_batch){.count = 3, .value_bytes = 100});
     }
     for (int64_t visible = 0; visible <= 60; visible++) {
         struct log_range range;
@@ -167,7 +165,8 @@ static void log_finds_only_what_is_visible_and_not_deleted(void **state)
 }
 
 /* After a restart indexes come from files; handles come and go. */
-static void log_reads_alike_after_a_restart_and_when_files_were_closed(void **state)
+static void
+log_reads_alike_after_a_restart_and_when_files_were_closed(void **state)
 {
     struct one_log one;
 
@@ -180,8 +179,7 @@ static void log_reads_alike_after_a_restart_and_when_files_were_closed(void **st
 
         assert_int_equal(one_count(&one, 0, 1500), 180);
         assert_int_equal(one_count(&one, 77, 1500), 105);
-        assert_int_equal(log_find_time(one.log, 3000, &found, NULL),
-                         ERR_NONE);
+        assert_int_equal(log_find_time(one.log, 3000, &found, NULL), ERR_NONE);
         assert_int_equal(found.offset, 60);
         (void)log_retain(one.log, 0);
         if (i % 2 == 1) {
@@ -203,10 +201,10 @@ static void log_reads_by_a_long_index(void **state)
     one.config.flush_commit = false;
     one_open(&one, false);
     for (int i = 0; i < 3000; i++) {
-        assert_int_equal(one_append(&one, (struct one_batch){
-                                              .count = 1, .timestamp = i})
-                             ->err,
-                         ERR_NONE);
+        assert_int_equal(
+            one_append(&one, (struct one_batch){.count = 1, .timestamp = i})
+                ->err,
+            ERR_NONE);
     }
     one_show(&one);
     for (int64_t o = 0; o < 3000; o += 13) {

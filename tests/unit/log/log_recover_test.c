@@ -30,7 +30,7 @@ static void drop_file(struct one_log *one, const char *name)
     assert_int_equal(disk_remove(one->disk, path, NULL), ERR_NONE);
 }
 
-#define LOG_0 "00000000000000000000.log"
+#define LOG_0   "00000000000000000000.log"
 #define INDEX_0 "00000000000000000000.index"
 #define TIMES_0 "00000000000000000000.timeindex"
 
@@ -73,9 +73,9 @@ static void log_cuts_a_torn_tail_at_every_byte(void **state)
         assert_int_equal(one_file_bytes(&one, LOG_0), before);
         one_show(&one);
         assert_int_equal(one_count(&one, 0, 1 << 20), 2);
-        assert_int_equal(one_put(&one, (struct one_batch){.count = 3,
-                                                          .value_bytes = 50}),
-                         2);
+        assert_int_equal(
+            one_put(&one, (struct one_batch){.count = 3, .value_bytes = 50}),
+            2);
     }
     /* Each cut went to a file of its own. */
     assert_int_equal(one_file_bytes(&one, "00000000000000000000.cut"),
@@ -111,8 +111,7 @@ static void log_cuts_at_every_changed_byte_of_the_tail(void **state)
         assert_int_equal(one.report.damaged_offset, -1);
         if (!unseen) {
             assert_int_equal(one.report.end_offset, 2);
-            assert_int_equal(one_put(&one, (struct one_batch){.count = 3}),
-                             2);
+            assert_int_equal(one_put(&one, (struct one_batch){.count = 3}), 2);
             continue;
         }
         if (one.report.end_offset != 2) {
@@ -132,8 +131,8 @@ static void log_reports_damage_below_the_point_and_serves_the_rest(void **state)
     one.config.index_interval_bytes = 1 << 20; /* read from the beginning */
     one_open(&one, false);
     for (int i = 0; i < 5; i++) {
-        (void)one_put(&one, (struct one_batch){.count = 10,
-                                               .value_bytes = 100});
+        (void)one_put(&one,
+                      (struct one_batch){.count = 10, .value_bytes = 100});
     }
     simclock_run_for_ms(&one.clock, 2000);
     one_kill(&one);
@@ -152,8 +151,7 @@ static void log_reports_damage_below_the_point_and_serves_the_rest(void **state)
                          ERR_DAMAGED);
         assert_int_equal(log_read(one.log, 19, 1 << 20, true, &range),
                          ERR_DAMAGED);
-        assert_int_equal(log_read(one.log, 3, 1 << 20, true, &range),
-                         ERR_NONE);
+        assert_int_equal(log_read(one.log, 3, 1 << 20, true, &range), ERR_NONE);
         assert_int_equal(range.bytes, one.report.damaged_position);
         log_range_unpin(&range);
     }
@@ -179,8 +177,7 @@ static void log_finds_damage_when_it_is_read(void **state)
     assert_int_equal(one.report.scanned_bytes, 0);
     one_show(&one);
     for (int i = 0; i < 2; i++) {
-        assert_int_equal(log_read(one.log, 0, 1 << 20, true, &range),
-                         ERR_NONE);
+        assert_int_equal(log_read(one.log, 0, 1 << 20, true, &range), ERR_NONE);
         assert_int_equal(range.bytes, batch * 2);
         log_range_unpin(&range);
         assert_int_equal(log_read(one.log, 20, 1 << 20, true, &range),
@@ -359,9 +356,8 @@ static void log_with_a_path_that_is_too_long_is_not_opened(void **state)
 {
     static char path[5000];
     struct one_log one;
-    struct log_options options = {.folder = path,
-                                  .topic = STR_LIT("orders"),
-                                  .config = one_config()};
+    struct log_options options = {
+        .folder = path, .topic = STR_LIT("orders"), .config = one_config()};
 
     memset(path, 'x', sizeof(path) - 1);
     one_init(&one, 11);
@@ -393,9 +389,9 @@ static void log_takes_over_a_folder_without_our_own_files(void **state)
     one_open(&one, false);
     assert_int_equal(one.report.end_offset, 200);
     assert_int_equal(one.report.cut_from_offset, -1);
-    again = one_append(&one, (struct one_batch){.count = 10,
-                                                .producer_id = 5,
-                                                .sequence = 190});
+    again = one_append(
+        &one,
+        (struct one_batch){.count = 10, .producer_id = 5, .sequence = 190});
     assert_true(again->append.duplicate);
     assert_int_equal(again->append.base_offset, 190);
     one_close(&one);
@@ -426,10 +422,9 @@ static void log_knows_five_batches_again_after_each_kind_of_stop(void **state)
         }
         one_open(&one, how == 0);
         for (int i = 15; i < 20; i++) {
-            struct one_append *again =
-                one_append(&one, (struct one_batch){.count = 10,
-                                                    .producer_id = 5,
-                                                    .sequence = i * 10});
+            struct one_append *again = one_append(
+                &one, (struct one_batch){
+                          .count = 10, .producer_id = 5, .sequence = i * 10});
 
             assert_int_equal(again->err, ERR_NONE);
             assert_true(again->append.duplicate);
@@ -468,10 +463,10 @@ static void log_opens_on_a_full_disk(void **state)
         }
         one_kill(&one);
         if (torn > 0) {
-            cut_file(&one, "00000000000000000018.log",
-                     (uint64_t)one_file_bytes(&one,
-                                              "00000000000000000018.log") -
-                         torn);
+            cut_file(
+                &one, "00000000000000000018.log",
+                (uint64_t)one_file_bytes(&one, "00000000000000000018.log") -
+                    torn);
         }
         simdisk_limit(one.sim, simdisk_used_bytes(one.sim));
         one_open(&one, false);
@@ -488,8 +483,8 @@ static void log_opens_on_a_full_disk(void **state)
     }
 }
 
-/* Nothing is synced on the owner's loop: a topic may have a thousand partitions.
- * The first flush does it. */
+/* Nothing is synced on the owner's loop: a topic may have a thousand
+ * partitions. The first flush does it. */
 static void whose_a_folder_is_survives_a_power_loss(void **state)
 {
     struct one_log one;
@@ -532,8 +527,7 @@ int main(void)
         cmocka_unit_test(whose_a_folder_is_survives_a_power_loss),
         cmocka_unit_test(log_with_a_path_that_is_too_long_is_not_opened),
         cmocka_unit_test(log_takes_over_a_folder_without_our_own_files),
-        cmocka_unit_test(
-            log_knows_five_batches_again_after_each_kind_of_stop),
+        cmocka_unit_test(log_knows_five_batches_again_after_each_kind_of_stop),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

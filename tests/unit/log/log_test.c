@@ -40,8 +40,8 @@ static void log_opens_clean_without_reading_a_segment(void **state)
     one_init(&one, 3);
     one_open(&one, false);
     for (int i = 0; i < 50; i++) {
-        (void)one_put(&one, (struct one_batch){.count = 10,
-                                               .value_bytes = 300});
+        (void)one_put(&one,
+                      (struct one_batch){.count = 10, .value_bytes = 300});
     }
     one_close(&one);
     one_open(&one, true);
@@ -62,8 +62,8 @@ static void log_keeps_what_was_flushed_when_all_else_is_lost(void **state)
     one.config.segment_bytes = 4000;
     one_open(&one, false);
     for (int i = 0; i < 30; i++) {
-        (void)one_put(&one, (struct one_batch){.count = 10,
-                                               .value_bytes = 100});
+        (void)one_put(&one,
+                      (struct one_batch){.count = 10, .value_bytes = 100});
     }
     (void)one_append(&one, (struct one_batch){.count = 10});
     one_kill(&one);
@@ -85,8 +85,8 @@ static void log_truncates_and_goes_on(void **state)
     one.config.segment_bytes = 4000;
     one_open(&one, false);
     for (int i = 0; i < 20; i++) {
-        (void)one_put(&one, (struct one_batch){.count = 10,
-                                               .value_bytes = 100});
+        (void)one_put(&one,
+                      (struct one_batch){.count = 10, .value_bytes = 100});
     }
     one_show(&one);
     assert_int_equal(log_truncate(one.log, 70, NULL), ERR_NONE);

@@ -57,15 +57,14 @@ static void read_some(struct looker *r)
 {
     int64_t start = log_start_offset(w.log);
     int64_t visible = log_visible_end(w.log);
-    int64_t offset =
-        start + (int64_t)(fixture_random(&r->random) %
-                          (uint64_t)(visible - start + 1));
+    int64_t offset = start + (int64_t)(fixture_random(&r->random) %
+                                       (uint64_t)(visible - start + 1));
     struct log_range range;
     struct batch_header h;
     uint8_t *bytes;
     enum err err =
-        log_read(w.log, offset,
-                 (uint32_t)(fixture_random(&r->random) % 20000), true, &range);
+        log_read(w.log, offset, (uint32_t)(fixture_random(&r->random) % 20000),
+                 true, &range);
 
     must(err == ERR_NONE || err == ERR_OFFSET_OUT_OF_RANGE);
     if (err || range.bytes == 0) {
@@ -77,8 +76,8 @@ static void read_some(struct looker *r)
     for (size_t at = 0;
          batch_parse(bytes + at, range.bytes - at, &h) == ERR_NONE;
          at += (uint32_t)h.bytes) {
-        must(at > 0 || (h.base_offset <= offset &&
-                        batch_last_offset(&h) >= offset));
+        must(at > 0 ||
+             (h.base_offset <= offset && batch_last_offset(&h) >= offset));
         must(batch_last_offset(&h) < log_visible_end(w.log));
         r->batches++;
     }
@@ -95,7 +94,7 @@ static void reader_turn(struct mail *mail)
     for (int i = 0; i < 20; i++) {
         read_some(r);
     }
-    if (!atomic_load(&w.stop)) {
+    if (!atomic_load(&w.stop) || r->batches == 0) {
         mail_send(r->loop, &r->mail);
     } else if (atomic_fetch_sub(&w.running, 1) == 1) {
         mail_send(loops_at(w.loops, 0), &w.ended);
@@ -106,11 +105,11 @@ static void *search(void *arg)
 {
     uint64_t random = 5;
 
-    while (!atomic_load(&w.stop)) {
+    while (!atomic_load(&w.stop) || w.found == 0) {
         struct log_found found;
         enum err err = log_find_time(
-            w.log, 1000 + (int64_t)(fixture_random(&random) % APPENDS),
-            &found, NULL);
+            w.log, 1000 + (int64_t)(fixture_random(&random) % APPENDS), &found,
+            NULL);
 
         must(err == ERR_NONE);
         w.found += found.offset >= 0;
@@ -189,8 +188,7 @@ static void start(void *arg)
     for (int i = 0; i < READERS; i++) {
         struct looker *r = &w.readers[i];
 
-        r->loop = loops_at(w.loops, (unsigned)(i + 1) %
-                                        loops_count(w.loops));
+        r->loop = loops_at(w.loops, (unsigned)(i + 1) % loops_count(w.loops));
         r->random = (uint64_t)i + 1;
         r->mail.deliver = reader_turn;
         mail_send(r->loop, &r->mail);

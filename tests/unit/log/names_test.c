@@ -13,7 +13,8 @@ static void names_path_has_twenty_digits(void **state)
     assert_string_equal(path, "/d/09223372036854775807.index");
 }
 
-static void names_parse_takes_what_names_path_gives_and_nothing_else(void **state)
+static void
+names_parse_takes_what_names_path_gives_and_nothing_else(void **state)
 {
     static const char *const wrong[] = {
         "",

@@ -85,8 +85,8 @@ static inline enum err one_try_open(struct one_log *one, bool clean)
     if (one->producers != NULL) {
         one->producers->reset(one->producers);
     }
-    return log_open(simenv_env(one->simenv), &options, &one->log,
-                    &one->report, &one->why);
+    return log_open(simenv_env(one->simenv), &options, &one->log, &one->report,
+                    &one->why);
 }
 
 static inline void one_open(struct one_log *one, bool clean)
@@ -192,11 +192,12 @@ static inline struct one_append *one_start(struct one_log *one,
     struct one_append *a = ARENA_NEW(&one->arena, struct one_append);
     struct str batch = one_make(one, it);
 
-    *a = (struct one_append){.one = one,
-                             .append = {.batch = (uint8_t *)(uintptr_t)batch.ptr,
-                                        .bytes = (uint32_t)batch.len,
-                                        .from_client = it.producer_id > 0,
-                                        .done = one_append_done}};
+    *a =
+        (struct one_append){.one = one,
+                            .append = {.batch = (uint8_t *)(uintptr_t)batch.ptr,
+                                       .bytes = (uint32_t)batch.len,
+                                       .from_client = it.producer_id > 0,
+                                       .done = one_append_done}};
     return a;
 }
 
@@ -217,9 +218,8 @@ static inline int64_t one_put(struct one_log *one, struct one_batch it)
 
     assert_true(a->done);
     assert_int_equal(a->err, ERR_NONE);
-    for (int i = 0; i < 100 && log_flushed_end(one->log) <=
-                                   a->append.last_offset;
-         i++) {
+    for (int i = 0;
+         i < 100 && log_flushed_end(one->log) <= a->append.last_offset; i++) {
         one_settle(one);
     }
     assert_true(log_flushed_end(one->log) > a->append.last_offset);
@@ -246,7 +246,8 @@ static inline void one_kill(struct one_log *one)
     one->log = NULL;
 }
 
-/* All bytes from offset on to the visible end, through log_read(). From mem_. */
+/* All bytes from offset on to the visible end, through log_read(). From mem_.
+ */
 static inline uint8_t *one_read(struct one_log *one, int64_t offset,
                                 uint32_t chunk, size_t *bytes)
 {

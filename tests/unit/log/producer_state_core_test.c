@@ -54,7 +54,8 @@ static void expect(struct producer_state *s, struct one it, enum err err,
     assert_int_equal(duplicate ? offset : -1, duplicate_of);
 }
 
-static void producer_state_takes_an_unknown_producer_at_any_sequence(void **state)
+static void
+producer_state_takes_an_unknown_producer_at_any_sequence(void **state)
 {
     struct producer_state s;
 
@@ -71,13 +72,13 @@ static void producer_state_wants_sequences_without_a_gap(void **state)
     producer_state_init(&s, 1000);
     note(&s, (struct one){7, 0, 0, 3, 100, 0});
     expect(&s, (struct one){7, 0, 3, 1, 0, 0}, ERR_NONE, -1);
-    expect(&s, (struct one){7, 0, 4, 1, 0, 0},
-           ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
-    expect(&s, (struct one){7, 0, 2, 1, 0, 0},
-           ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    expect(&s, (struct one){7, 0, 4, 1, 0, 0}, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+           -1);
+    expect(&s, (struct one){7, 0, 2, 1, 0, 0}, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+           -1);
     /* The same first, another last: no duplicate. */
-    expect(&s, (struct one){7, 0, 0, 2, 0, 0},
-           ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    expect(&s, (struct one){7, 0, 0, 2, 0, 0}, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+           -1);
     producer_state_fini(&s);
 }
 
@@ -89,11 +90,10 @@ static void producer_state_knows_the_last_five_batches_again(void **state)
     for (int i = 0; i < 6; i++) {
         note(&s, (struct one){7, 0, i * 2, 2, 100 + i * 10, 0});
     }
-    expect(&s, (struct one){7, 0, 0, 2, 0, 0},
-           ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    expect(&s, (struct one){7, 0, 0, 2, 0, 0}, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+           -1);
     for (int i = 1; i < 6; i++) {
-        expect(&s, (struct one){7, 0, i * 2, 2, 0, 0}, ERR_NONE,
-               100 + i * 10);
+        expect(&s, (struct one){7, 0, i * 2, 2, 0, 0}, ERR_NONE, 100 + i * 10);
     }
     producer_state_fini(&s);
 }
@@ -111,21 +111,20 @@ static void producer_state_wraps_sequences(void **state)
     producer_state_fini(&s);
 }
 
-static void producer_state_fences_old_epochs_and_starts_new_ones_at_zero(void **state)
+static void
+producer_state_fences_old_epochs_and_starts_new_ones_at_zero(void **state)
 {
     struct producer_state s;
 
     producer_state_init(&s, 1000);
     note(&s, (struct one){7, 3, 0, 5, 100, 0});
-    expect(&s, (struct one){7, 2, 5, 1, 0, 0}, ERR_INVALID_PRODUCER_EPOCH,
+    expect(&s, (struct one){7, 2, 5, 1, 0, 0}, ERR_INVALID_PRODUCER_EPOCH, -1);
+    expect(&s, (struct one){7, 4, 5, 1, 0, 0}, ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
            -1);
-    expect(&s, (struct one){7, 4, 5, 1, 0, 0},
-           ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
     expect(&s, (struct one){7, 4, 0, 1, 0, 0}, ERR_NONE, -1);
     note(&s, (struct one){7, 4, 0, 1, 105, 0});
     /* The batches of the old epoch are forgotten. */
-    expect(&s, (struct one){7, 3, 0, 5, 0, 0}, ERR_INVALID_PRODUCER_EPOCH,
-           -1);
+    expect(&s, (struct one){7, 3, 0, 5, 0, 0}, ERR_INVALID_PRODUCER_EPOCH, -1);
     expect(&s, (struct one){7, 4, 0, 1, 0, 0}, ERR_NONE, 105);
     producer_state_fini(&s);
 }
@@ -137,11 +136,10 @@ static void producer_state_refuses_plain_batches_in_a_transaction(void **state)
     producer_state_init(&s, 1000);
     note(&s, (struct one){7, 0, 0, 1, 100, BATCH_TRANSACTIONAL});
     expect(&s, (struct one){7, 0, 1, 1, 0, 0}, ERR_INVALID_TXN_STATE, -1);
-    expect(&s, (struct one){7, 0, 1, 1, 0, BATCH_TRANSACTIONAL}, ERR_NONE,
-           -1);
+    expect(&s, (struct one){7, 0, 1, 1, 0, BATCH_TRANSACTIONAL}, ERR_NONE, -1);
     assert_int_equal(producer_state_find(&s, 7)->txn_first_offset, 100);
-    note(&s, (struct one){7, 0, -1, 1, 101,
-                          BATCH_TRANSACTIONAL | BATCH_CONTROL});
+    note(&s,
+         (struct one){7, 0, -1, 1, 101, BATCH_TRANSACTIONAL | BATCH_CONTROL});
     assert_int_equal(producer_state_find(&s, 7)->txn_first_offset, -1);
     expect(&s, (struct one){7, 0, 1, 1, 0, 0}, ERR_NONE, -1);
     producer_state_fini(&s);
@@ -178,8 +176,8 @@ static void producer_state_forgets_who_is_silent(void **state)
     producer_state_fini(&s);
 }
 
-static void producer_state_forgets_the_longest_silent_beyond_its_limit(
-    void **state)
+static void
+producer_state_forgets_the_longest_silent_beyond_its_limit(void **state)
 {
     struct producer_state s;
 
@@ -249,16 +247,16 @@ static void producer_state_comes_back_from_its_deep_bytes(void **state)
 static void producer_state_snapshot_is_kafkas_byte_for_byte(void **state)
 {
     static const uint8_t expected[] = {
-        0, 1,                               /* version */
-        0, 0, 0, 0,                         /* CRC, filled in below */
-        0, 0, 0, 1,                         /* count */
-        0, 0, 0, 0, 0, 0, 0, 7,             /* producer id */
-        0, 3,                               /* epoch */
-        0, 0, 0, 4,                         /* last sequence */
-        0, 0, 0, 0, 0, 0, 0, 104,           /* last offset */
-        0, 0, 0, 4,                         /* offset delta */
-        0, 0, 0, 0, 0, 0, 4, 76,            /* timestamp 1100 */
-        255, 255, 255, 255,                 /* coordinator epoch */
+        0,   1,                                 /* version */
+        0,   0,   0,   0,                       /* CRC, filled in below */
+        0,   0,   0,   1,                       /* count */
+        0,   0,   0,   0,   0,   0,   0,   7,   /* producer id */
+        0,   3,                                 /* epoch */
+        0,   0,   0,   4,                       /* last sequence */
+        0,   0,   0,   0,   0,   0,   0,   104, /* last offset */
+        0,   0,   0,   4,                       /* offset delta */
+        0,   0,   0,   0,   0,   0,   4,   76,  /* timestamp 1100 */
+        255, 255, 255, 255,                     /* coordinator epoch */
         255, 255, 255, 255, 255, 255, 255, 255, /* no transaction */
     };
     struct producer_state s;
@@ -273,10 +271,9 @@ static void producer_state_snapshot_is_kafkas_byte_for_byte(void **state)
     assert_int_equal(bytes, sizeof(expected));
     assert_memory_equal(text, expected, 2);
     assert_memory_equal(text + 6, expected + 6, sizeof(expected) - 6);
-    assert_int_equal(bytes_get_u32(text + 2),
-                     crc32c(0, text + 6, bytes - 6));
-    assert_int_equal(producer_state_decode_kafka(&back, str_sub(text, bytes), 5),
-                     ERR_NONE);
+    assert_int_equal(bytes_get_u32(text + 2), crc32c(0, text + 6, bytes - 6));
+    assert_int_equal(
+        producer_state_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
     expect(&back, (struct one){7, 3, 0, 5, 0, 0}, ERR_NONE, 100);
     expect(&back, (struct one){7, 3, 5, 1, 0, 0}, ERR_NONE, -1);
     mem_free(text);
@@ -304,8 +301,8 @@ static void producer_state_leaves_out_what_lies_above(void **state)
     assert_int_equal(back.count, 1);
     expect(&back, (struct one){7, 0, 1, 1, 0, 0}, ERR_NONE, -1);
     text = producer_state_encode_kafka(&s, 101, &bytes);
-    assert_int_equal(producer_state_decode_kafka(&back, str_sub(text, bytes), 5),
-                     ERR_NONE);
+    assert_int_equal(
+        producer_state_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
     mem_free(text);
     assert_int_equal(back.count, 1);
     expect(&back, (struct one){7, 0, 0, 1, 0, 0}, ERR_NONE, 100);
@@ -356,8 +353,7 @@ int main(void)
         cmocka_unit_test(producer_state_wraps_sequences),
         cmocka_unit_test(
             producer_state_fences_old_epochs_and_starts_new_ones_at_zero),
-        cmocka_unit_test(
-            producer_state_refuses_plain_batches_in_a_transaction),
+        cmocka_unit_test(producer_state_refuses_plain_batches_in_a_transaction),
         cmocka_unit_test(producer_state_notes_a_batch_twice_as_once),
         cmocka_unit_test(producer_state_forgets_who_is_silent),
         cmocka_unit_test(

@@ -98,7 +98,8 @@ static void recover_judges_by_the_point(void **state)
                      RECOVER_CUT);
 }
 
-static void recover_wants_segments_to_follow_each_other_above_the_point(void **state)
+static void
+recover_wants_segments_to_follow_each_other_above_the_point(void **state)
 {
     struct recover_point point = {150, 100, 500};
     struct recover_point none = {-1, 0, 0};

@@ -32,7 +32,8 @@ static void retain_rolls_by_size(void **state)
     assert_false(retain_must_roll(&r)); /* an empty one would not help */
 }
 
-static void retain_rolls_by_the_batches_time_and_else_by_the_clocks(void **state)
+static void
+retain_rolls_by_the_batches_time_and_else_by_the_clocks(void **state)
 {
     struct retain_roll r = roll();
 
@@ -165,11 +166,9 @@ int main(void)
         cmocka_unit_test(retain_rolls_by_size),
         cmocka_unit_test(
             retain_rolls_by_the_batches_time_and_else_by_the_clocks),
-        cmocka_unit_test(
-            retain_rolls_when_an_index_is_full_or_offsets_run_out),
+        cmocka_unit_test(retain_rolls_when_an_index_is_full_or_offsets_run_out),
         cmocka_unit_test(retain_keeps_all_without_limits),
-        cmocka_unit_test(
-            retain_deletes_by_time_and_tells_when_the_next_is_due),
+        cmocka_unit_test(retain_deletes_by_time_and_tells_when_the_next_is_due),
         cmocka_unit_test(retain_deletes_by_size_what_the_rest_can_spare),
         cmocka_unit_test(retain_deletes_what_lies_below_the_start),
         cmocka_unit_test(retain_never_goes_above_the_safe_end),

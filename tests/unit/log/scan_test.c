@@ -21,8 +21,7 @@ static int set_up(void **state)
 
     sim = simdisk_open();
     disk = simdisk_disk(sim);
-    assert_int_equal(file_open(disk, "/f", FILE_WRITE, &file, NULL),
-                     ERR_NONE);
+    assert_int_equal(file_open(disk, "/f", FILE_WRITE, &file, NULL), ERR_NONE);
     for (int i = 0; i < BATCHES; i++) {
         struct batch_options options = BATCH_OPTIONS;
         struct batch_builder builder;
@@ -68,9 +67,9 @@ static void scan_gives_every_batch(void **state)
         assert_int_equal(batch.position, starts[i]);
         bytes = mem_alloc((size_t)batch.header.bytes);
         assert_int_equal(scan_load(&scan, &batch, bytes, NULL), ERR_NONE);
-        assert_int_equal(batch_parse(bytes, (size_t)batch.header.bytes,
-                                     &batch.header),
-                         ERR_NONE);
+        assert_int_equal(
+            batch_parse(bytes, (size_t)batch.header.bytes, &batch.header),
+            ERR_NONE);
         mem_free(bytes);
     }
     assert_int_equal(scan_next(&scan, &batch, NULL), ERR_NOT_FOUND);
@@ -106,8 +105,7 @@ static void scan_sees_every_changed_byte(void **state)
         while ((err = scan_next(&scan, &batch, NULL)) == ERR_NONE) {
         }
         assert_true(err == ERR_CORRUPT || err == ERR_TORN);
-        assert_int_equal(scan.position,
-                         at < starts[2] ? starts[1] : starts[2]);
+        assert_int_equal(scan.position, at < starts[2] ? starts[1] : starts[2]);
         scan_fini(&scan);
         assert_true(simdisk_rot(sim, "/f", at, 0x80));
     }
@@ -160,10 +158,10 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(scan_sees_every_changed_byte, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(scan_finds_the_next_good_batch,
-                                        set_up, tear_down),
-        cmocka_unit_test_setup_teardown(scan_resync_gives_up_at_the_end,
-                                        set_up, tear_down),
+        cmocka_unit_test_setup_teardown(scan_finds_the_next_good_batch, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(scan_resync_gives_up_at_the_end, set_up,
+                                        tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

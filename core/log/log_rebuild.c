@@ -1,0 +1,418 @@
+/* log_rebuild.c - one segment at a start, or where a truncation cuts it: its
+ * indexes, its batches, and what is to be done about those that are bad. */
+#include "log/log_rebuild.h"
+
+#include "base/mem.h"
+#include "base/trace.h"
+#include "log/names.h"
+#include "log/scan.h"
+#include <stdio.h>
+
+enum { LOG_REBUILD_CHUNK_BYTES = 1 << 20, LOG_REBUILD_CUTS_MAX = 100000 };
+
+enum err log_rebuild_full(struct log_rebuild *r, enum err err,
+                          const struct why *why)
+{
+    char name[300];
+
+    if (err != ERR_FULL) {
+        return err;
+    }
+    trace(TRACE_WARN, "partition \"%s\" is opened all the same: %s",
+          log_name(r->log, name), why->text);
+    return ERR_NONE;
+}
+
+void log_report_damage(struct log *log, struct log_recovery *report,
+                       const struct segment *segment, uint64_t position,
+                       int64_t offset, const char *what)
+{
+    char name[300];
+    char file[64];
+
+    (void)snprintf(file, sizeof(file), "%020lld.log", (long long)segment->base);
+    trace(TRACE_ERROR,
+          "damage: partition \"%s\" offset %lld, file \"%s/%s\" position "
+          "%llu: %s; nothing is cut, the rest is served",
+          log_name(log, name), (long long)offset, log->folder, file,
+          (unsigned long long)position, what);
+    if (report == NULL || report->damaged_count++ > 0) {
+        return;
+    }
+    report->damaged_offset = offset;
+    report->damaged_position = position;
+    memcpy(report->damaged_file, file, sizeof(file));
+}
+
+void log_rebuild_cut_path(struct log_rebuild *r, int64_t base,
+                          char path[NAMES_PATH_BYTES])
+{
+    char suffix[32];
+
+    names_path(path, r->log->folder, base, NAMES_CUT);
+    for (int i = 1;
+         disk_exists(r->log->env->disk, path) && i < LOG_REBUILD_CUTS_MAX;
+         i++) {
+        (void)snprintf(suffix, sizeof(suffix), ".%d" NAMES_CUT, i);
+        names_path(path, r->log->folder, base, suffix);
+    }
+}
+
+/* Copies the bytes from position on to a *.cut file, synced, then cuts them off
+ * the segment. */
+static enum err log_rebuild_cut_tail(struct log_rebuild *r,
+                                     struct segment *segment, uint64_t position,
+                                     uint64_t end, struct why *why)
+{
+    char path[NAMES_PATH_BYTES];
+    uint8_t *chunk = mem_alloc(LOG_REBUILD_CHUNK_BYTES);
+    struct file *file = NULL;
+    struct lazy_handle *handle = NULL;
+    enum err err = segment_take(segment, false, &handle, why);
+
+    log_rebuild_cut_path(r, segment->base, path);
+    if (!err) {
+        err = file_open(r->log->env->disk, path, FILE_WRITE, &file, why);
+    }
+    for (uint64_t at = position; !err && at < end;) {
+        struct iovec part = {chunk, LOG_REBUILD_CHUNK_BYTES};
+
+        part.iov_len = (size_t)MIN((uint64_t)part.iov_len, end - at);
+        err = file_read_whole(handle->file, at, chunk, part.iov_len, why);
+        if (!err) {
+            err = file_write(file, at - position, &part, 1, why);
+        }
+        at += part.iov_len;
+    }
+    if (!err) {
+        err = file_sync(file, why);
+    }
+    file_close(file);
+    lazy_handle_unref(handle);
+    mem_free(chunk);
+    if (err == ERR_FULL) {
+        /* What was never acknowledged goes without a copy. */
+        err = log_rebuild_full(r, err, why);
+        err = err ? err : disk_remove(r->log->env->disk, path, why);
+        err = err == ERR_NOT_FOUND ? ERR_NONE : err;
+    }
+    if (!err) {
+        err = disk_sync_folder(r->log->env->disk, r->log->folder, why);
+    }
+    if (!err) {
+        err = segment_truncate(segment, position, why);
+    }
+    r->report->cut_bytes += end - position;
+    return err;
+}
+
+void log_rebuild_end(struct log_rebuild *r)
+{
+    if (r->report->cut_from_offset < 0) {
+        r->report->cut_from_offset = r->expected;
+    }
+    r->ended = true;
+    r->changed = true;
+}
+
+/* Time entries that the offset index does not reach are made again. */
+static enum err log_rebuild_times(struct segment *segment, struct why *why)
+{
+    uint32_t count = index_count(&segment->times);
+    uint32_t keep = count;
+    struct index_entry entry;
+
+    while (keep > 0) {
+        enum err err = index_get(&segment->times, keep - 1, false, &entry, why);
+
+        if (err) {
+            return err;
+        }
+        if (index_count(&segment->offsets) > 0 &&
+            entry.value <= segment->offsets.last.key) {
+            break;
+        }
+        keep--;
+    }
+    return keep == count ? ERR_NONE
+                         : index_truncate(&segment->times, keep, why);
+}
+
+/* Whether the last offset entry points to the batch that it says. */
+static bool log_rebuild_points_right(struct segment *segment)
+{
+    struct lazy_handle *handle = NULL;
+    struct index_entry entry = segment->offsets.last;
+    struct scan_batch batch;
+    struct scan scan;
+    enum err err = segment_take(segment, false, &handle, NULL);
+
+    if (err) {
+        return false;
+    }
+    scan_init(&scan, handle->file, (uint64_t)entry.value,
+              segment_bytes(segment));
+    err = scan_next(&scan, &batch, NULL);
+    scan_fini(&scan);
+    lazy_handle_unref(handle);
+    return !err && batch_last_offset(&batch.header) == entry.key;
+}
+
+static enum err log_rebuild_nothing(struct segment *segment, struct why *why)
+{
+    enum err err = index_load_checked(&segment->offsets, 0, why);
+
+    if (!err) {
+        err = index_load_checked(&segment->times, segment->base, why);
+    }
+    return err;
+}
+
+static enum err log_rebuild_check(struct segment *segment, uint64_t sure,
+                                  struct why *why)
+{
+    enum err err = index_load_checked(
+        &segment->offsets, (int64_t)MIN(sure, segment_bytes(segment)), why);
+
+    if (!err) {
+        err = index_load_checked(&segment->times,
+                                 segment->base + INT32_MAX + INT64_C(1), why);
+    }
+    if (!err && index_count(&segment->offsets) > 0 &&
+        !log_rebuild_points_right(segment)) {
+        return log_rebuild_nothing(segment, why);
+    }
+    return err ? err : log_rebuild_times(segment, why);
+}
+
+enum err log_rebuild_indexes(struct log_rebuild *r, struct segment *segment,
+                             struct recover_plan *plan, struct why *why)
+{
+    char path[NAMES_PATH_BYTES];
+    char times[NAMES_PATH_BYTES];
+    enum err err;
+
+    if (plan->index == RECOVER_INDEX_CHECK) {
+        return log_rebuild_check(segment, plan->sure, why);
+    }
+    if (plan->index == RECOVER_INDEX_TRUST) {
+        names_path(path, r->log->folder, segment->base, NAMES_INDEX);
+        names_path(times, r->log->folder, segment->base, NAMES_TIMES);
+        err = index_load(&segment->offsets, why);
+        if (!err) {
+            err = index_load(&segment->times, why);
+        }
+        if (!err &&
+            recover_index_fits(segment_bytes(segment),
+                               disk_exists(r->log->env->disk, path) &&
+                                   disk_exists(r->log->env->disk, times),
+                               index_count(&segment->offsets),
+                               (uint64_t)segment->offsets.last.value)) {
+            return ERR_NONE;
+        }
+        if (err && err != ERR_CORRUPT) {
+            return err;
+        }
+        trace(TRACE_WARN, "index \"%s\" is made anew from its segment", path);
+        plan->index = RECOVER_INDEX_REBUILD;
+        plan->read = true;
+    }
+    return log_rebuild_nothing(segment, why);
+}
+
+/* A bad batch below the point: reports it and goes on behind it. end_offset:
+ * where the segment's sure part ends. */
+static enum err log_rebuild_damage(struct log_rebuild *r, struct scan *scan,
+                                   struct segment *segment, uint64_t sure,
+                                   int64_t end_offset, struct why *why)
+{
+    uint64_t end = scan->end;
+    struct segment_damage damage = {.position = scan->position,
+                                    .offset = r->expected,
+                                    .end_offset = end_offset};
+    struct scan_batch next;
+    enum err err;
+
+    log_report_damage(r->log, r->report, segment, damage.position,
+                      damage.offset, why->text);
+    scan->end = MIN(sure, end);
+    err = scan_resync(scan, r->expected + 1, end_offset, why);
+    damage.end_position = scan->position;
+    if (!err) {
+        err = scan_next(scan, &next, why);
+        scan->position = damage.end_position;
+    }
+    if (!err) {
+        damage.end_offset = next.header.base_offset;
+    }
+    if (damage.end_offset != INT64_MAX) {
+        r->expected = MAX(r->expected, damage.end_offset);
+        r->last_end = r->expected;
+    }
+    scan->end = end;
+    (void)segment_add_damage(segment, &damage);
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
+/* Notes one good batch: indexes it when it is behind the last entry. */
+static enum err log_rebuild_good(struct log_rebuild *r, struct segment *segment,
+                                 const struct scan_batch *batch, uint64_t sure,
+                                 bool is_indexed, struct why *why)
+{
+    /* Below the point the file of the epochs knows better: the CRC leaves them
+     * out, and one that is too large by a bit would stay the last one. */
+    bool is_known = batch->position < sure &&
+                    epochs_of(&r->log->epochs, batch->header.base_offset) >= 0;
+    enum err err = ERR_NONE;
+
+    r->expected = batch_last_offset(&batch->header) + 1;
+    r->last_end = r->expected;
+    if (!is_known && log_assign_epoch(r->log, batch->header.leader_epoch,
+                                      batch->header.base_offset)) {
+        r->changed = true;
+        r->epochs_changed = true;
+    }
+    if (is_indexed) {
+        segment_skip(segment, &batch->header);
+    } else {
+        err = segment_note(segment, &batch->header,
+                           r->log->config.index_interval_bytes, why);
+    }
+    return err == ERR_FULL ? ERR_NONE : err;
+}
+
+/* The next batch, and what it is; why says what is wrong with it. first: it is
+ * one that the index knows: its offset is taken as it is.
+ * Errors: ERR_NOT_FOUND (the end), ERR_DISK. */
+static enum err log_rebuild_next(struct log_rebuild *r, struct scan *scan,
+                                 const struct recover_segment *found,
+                                 const struct recover_plan *plan, bool first,
+                                 struct scan_batch *batch,
+                                 enum recover_verdict *verdict, struct why *why)
+{
+    struct recover_batch seen = {.position = scan->position};
+    bool below = scan->position < plan->sure;
+    enum err err;
+
+    if (plan->holds_point && !below) {
+        r->expected = MAX(r->expected, r->log->loaded.offset);
+    }
+    err = first ? scan_next(scan, batch, why)
+                : scan_next_in(scan, r->expected,
+                               below ? r->batches_end : INT64_MAX, batch, why);
+    if (err == ERR_NOT_FOUND || err == ERR_DISK) {
+        return err;
+    }
+    seen.good = err == ERR_NONE;
+    if (seen.good) {
+        seen.base_offset = batch->header.base_offset;
+        seen.last_offset = batch_last_offset(&batch->header);
+    }
+    *verdict = recover_judge(found, plan, r->expected, &seen);
+    if (seen.good && *verdict != RECOVER_GOOD) {
+        (void)why_set(why, ERR_CORRUPT, "offset %lld is of no such segment",
+                      (long long)seen.base_offset);
+    }
+    if (*verdict != RECOVER_GOOD) {
+        scan->position = seen.position;
+    }
+    return ERR_NONE;
+}
+
+/* What follows from the verdict. */
+static enum err log_rebuild_act(struct log_rebuild *r, struct scan *scan,
+                                struct segment *segment,
+                                const struct recover_plan *plan,
+                                const struct scan_batch *batch,
+                                enum recover_verdict verdict, bool first,
+                                struct why *why)
+{
+    enum err err;
+
+    switch (verdict) {
+    case RECOVER_GOOD:
+        return log_rebuild_good(r, segment, batch, plan->sure, first, why);
+    case RECOVER_DAMAGE:
+        err = log_rebuild_damage(r, scan, segment, plan->sure, r->batches_end,
+                                 why);
+        segment_rewind(segment, scan->position);
+        return err;
+    case RECOVER_CUT:
+    default:
+        log_rebuild_end(r);
+        return log_rebuild_cut_tail(r, segment, scan->position, scan->end, why);
+    }
+}
+
+enum err log_rebuild_scan(struct log_rebuild *r, struct segment *segment,
+                          const struct recover_segment *found,
+                          const struct recover_plan *plan, struct why *why)
+{
+    bool indexed = index_count(&segment->offsets) > 0;
+    uint64_t from = indexed ? (uint64_t)segment->offsets.last.value : 0;
+    struct lazy_handle *handle = NULL;
+    struct scan scan;
+    enum err err = segment_take(segment, false, &handle, why);
+
+    if (err) {
+        return err;
+    }
+    scan_init(&scan, handle->file, from, found->bytes);
+    segment_rewind(segment, from);
+    r->expected = MAX(r->expected, segment->base);
+    r->last_end = segment->base;
+    while (!err && !r->ended) {
+        bool first = indexed && scan.position == from;
+        enum recover_verdict verdict = RECOVER_CUT;
+        struct scan_batch batch = {.position = scan.position};
+
+        err = log_rebuild_next(r, &scan, found, plan, first, &batch, &verdict,
+                               why);
+        if (!err) {
+            err = log_rebuild_act(r, &scan, segment, plan, &batch, verdict,
+                                  first, why);
+        }
+    }
+    segment_set_checked(segment, from, segment_bytes(segment));
+    r->report->scanned_bytes += scan.read_bytes;
+    scan_fini(&scan);
+    lazy_handle_unref(handle);
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
+enum err log_rebuild_cut_segment(struct log *log, int64_t base,
+                                 uint64_t position, struct segment **out,
+                                 struct why *why)
+{
+    struct log_recovery report = {0};
+    struct log_rebuild r = {
+        .log = log, .report = &report, .batches_end = INT64_MAX};
+    struct recover_segment found = {.base = base, .bytes = position};
+    struct recover_plan plan = {
+        .index = RECOVER_INDEX_CHECK, .read = true, .sure = position};
+    struct segment *segment = NULL;
+    enum err err =
+        segment_open(log->env->disk, log->folder, base, &segment, why);
+
+    if (err) {
+        return err;
+    }
+    err = segment_truncate(segment, position, why);
+    if (!err) {
+        err = segment_sync(segment, false, why);
+    }
+    if (!err) {
+        err = log_rebuild_indexes(&r, segment, &plan, why);
+    }
+    segment_load_times(segment);
+    if (!err) {
+        err = log_rebuild_scan(&r, segment, &found, &plan, why);
+    }
+    if (err) {
+        segment_unref(segment);
+        return err;
+    }
+    segment_activate(segment);
+    *out = segment;
+    return ERR_NONE;
+}
