@@ -12,6 +12,11 @@ def pytest_configure(config):
 
 
 def pytest_terminal_summary(terminalreporter):
+    """What tests found out, by record_property("told", text)."""
+    for report in terminalreporter.stats.get("passed", []):
+        for name, text in report.user_properties:
+            if name == "told":
+                terminalreporter.write_line(text)
     if (not hasattr(terminalreporter.config, "workerinput")
             and "IT_COUNTS" in os.environ):
         passed, failed, broken = (

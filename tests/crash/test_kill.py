@@ -125,7 +125,7 @@ def committed(connection):
 
 
 @pytest.mark.timeout(120 + 4 * ROUNDS)
-def test_rounds_of_kill_9_under_load(node):
+def test_rounds_of_kill_9_under_load(node, record_property):
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
     chance = random.Random(seed)
     print(f"SEED={seed} ROUNDS={ROUNDS}")
@@ -166,11 +166,12 @@ def test_rounds_of_kill_9_under_load(node):
         raw.check(read_all(connection, "raw"))
         plain.check(read_all(connection, "plain"))
     consumer.check()
-    print(f"{ROUNDS} rounds: {producer.sent} + {raw.acked * raw.EACH} "
-          f"idempotent, {len(plain.acked)} plain records; 0 lost, 0 doubled")
+    record_property("told", f"{ROUNDS} rounds of kill -9: "
+                    f"{producer.sent + raw.acked * raw.EACH} idempotent and "
+                    f"{len(plain.acked)} plain records, 0 lost, 0 doubled")
 
 
-def test_no_producer_id_is_given_twice(node):
+def test_no_producer_id_is_given_twice(node, record_property):
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
     chance = random.Random(seed)
     print(f"SEED={seed}")
@@ -191,3 +192,5 @@ def test_no_producer_id_is_given_twice(node):
         load.join(30)
     assert len(given) > ID_KILLS
     assert len(set(given)) == len(given)
+    record_property("told", f"{ID_KILLS} kills: {len(given)} producer ids, "
+                    "none twice")

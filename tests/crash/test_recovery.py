@@ -64,7 +64,8 @@ class Trace:
 
 
 @pytest.mark.timeout(300 + 60 * GIB)
-def test_only_the_unflushed_tail_of_a_large_log_is_read(node):
+def test_only_the_unflushed_tail_of_a_large_log_is_read(
+        node, record_property):
     count = 100 if FAST else GIB * 1025
     node.start()
     with node.connect() as connection:
@@ -76,8 +77,9 @@ def test_only_the_unflushed_tail_of_a_large_log_is_read(node):
     trace = Trace(node)
     size = sum(p.stat().st_size for p in node.data.rglob("t-0/*.log"))
     read = trace.bytes(".log")
-    print(f"{size / (1 << 30):.2f} GiB of log, tail {tail} bytes: "
-          f"{read} bytes read in {trace.seconds:.2f} s")
+    record_property("told", f"recovery of {size / (1 << 30):.2f} GiB with "
+                    f"{tail / MIB:.0f} MiB unflushed: {read / MIB:.0f} MiB "
+                    f"read, {trace.seconds:.2f} s")
     assert size > count * (MIB - 1000)
     assert read <= tail + 2 * MIB
     with node.connect() as connection:
