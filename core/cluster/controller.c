@@ -14,6 +14,9 @@
  * it as a frame between nodes can carry. */
 enum { COMMAND_BYTES = 1 << 20 };
 
+/* What the quorum leaves free on a volume that is full for everybody else. */
+enum { QUORUM_RESERVE_BYTES_MAX = 8 << 20 };
+
 /* What may wait in memory for SQLite; beyond it changes are refused until it
  * has caught up. */
 enum { BACKLOG_BYTES_MAX = 64 << 20 };
@@ -257,10 +260,13 @@ static enum err controller_open_quorum(struct controller *controller,
         .id = (uint64_t)controller->options.node_id + 1,
         .address = "local",
     };
-    /* Below the reserve nothing grows, but topics can still be deleted. */
+    /* Below the reserve nothing grows, but topics can still be deleted, and a
+     * broker can register when it starts. */
     struct quorum_limits limits = {
         .command_bytes = COMMAND_BYTES,
-        .disk_reserve_bytes = MAX(controller->options.reserve_bytes / 4, 1)};
+        .disk_reserve_bytes =
+            MIN(MAX(controller->options.reserve_bytes / 4, 1),
+                (uint64_t)QUORUM_RESERVE_BYTES_MAX)};
     struct quorum_options options = {.folder = controller->quorum_folder,
                                      .id = voter.id,
                                      .voters = &voter,
