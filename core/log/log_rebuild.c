@@ -134,6 +134,8 @@ static enum err log_rebuild_times(struct segment *segment, struct why *why)
         }
         keep--;
     }
+    /* It was opened to be read; what is made anew is written to it. */
+    lazy_file_reset(&segment->times.file);
     return keep == count ? ERR_NONE
                          : index_truncate(&segment->times, keep, why);
 }
