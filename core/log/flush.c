@@ -6,7 +6,11 @@
 #include "base/trace.h"
 #include "log/names.h"
 
-enum { FLUSH_POINT_MS = 1000, FLUSH_RETRY_MS = 200 };
+enum {
+    FLUSH_POINT_MS = 1000,
+    FLUSH_POINT_BYTES = 64 << 20,
+    FLUSH_RETRY_MS = 200,
+};
 
 static void flush_kick(struct flush *flush);
 static void flush_kick_point(struct flush *flush);
@@ -31,7 +35,9 @@ void flush_init(struct flush *flush, struct env *env, const char *folder,
                             .arg = arg,
                             .written = mark,
                             .flushed = mark,
-                            .point_offset = point->offset};
+                            .stored = {.offset = point->offset,
+                                       .base = point->base,
+                                       .position = point->position}};
     point_init(&flush->point, env->disk, folder, point);
     flush->timer.fire = flush_fire;
     flush->retry.fire = flush_retry_fire;
@@ -179,7 +185,7 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
         point_lower(&flush->point, &point, !flush_is_idle(flush), why);
 
     if (!err) {
-        flush->point_offset = mark.offset;
+        flush->stored = mark;
     }
     flush->files = point_files_cut(flush->files, mark.offset);
     return err;
@@ -247,6 +253,15 @@ static void flush_job_run(struct work *work)
     job->err = err;
 }
 
+/* Whether a start would have much to read: in a second a fast disk takes more
+ * than one likes to wait for. */
+static bool flush_is_far(const struct flush *flush)
+{
+    return flush->flushed.base == flush->stored.base &&
+           flush->flushed.position - flush->stored.position >=
+               FLUSH_POINT_BYTES;
+}
+
 static void flush_job_end(struct flush *flush)
 {
     struct flush_job *job = &flush->job;
@@ -265,7 +280,7 @@ static void flush_job_end(struct flush *flush)
         flush_fail(flush, &job->why);
     } else {
         flush->flushed = job->mark;
-        flush->point_due = flush->point_due || sealed;
+        flush->point_due = flush->point_due || sealed || flush_is_far(flush);
         flush_kick(flush);
         flush_kick_point(flush);
         flush->calls->advanced(flush->arg);
@@ -389,7 +404,9 @@ static void flush_point_done(struct work *work)
         flush_fail(flush, &job->why);
     } else {
         if (!job->err && job->cuts == point_cuts(&flush->point)) {
-            flush->point_offset = job->point.offset;
+            flush->stored = (struct view_mark){.offset = job->point.offset,
+                                               .base = job->point.base,
+                                               .position = job->point.position};
         }
         flush_kick_point(flush);
     }
@@ -405,7 +422,7 @@ static void flush_kick_point(struct flush *flush)
     if (flush->point_busy || flush->broken) {
         return;
     }
-    if (flush->flushed.offset == flush->point_offset) {
+    if (flush->flushed.offset == flush->stored.offset) {
         flush->point_due = false;
         return;
     }

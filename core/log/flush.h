@@ -7,8 +7,8 @@
  * 3. When it ends, everything below the captured end is on the disk: advanced()
  *    is called, and the next sync begins if there was another flush_now().
  *
- * The flushed point and the producers' state are stored beside, at most once a
- * second and only while they change: an idle log sets no timer. An end without
+ * The flushed point and the producers' state are stored beside, each second and
+ * each 64 MiB while they change: an idle log sets no timer. An end without
  * a batch before it (a hole) is on the disk once the point is stored there.
  *
  * A sync or a write of a point that fails calls failed(), once; from then on
@@ -72,7 +72,7 @@ struct flush {
     struct view_mark written;
     struct view_mark flushed;
     struct point point;
-    int64_t point_offset; /* of the stored point, as far as jobs have ended */
+    struct view_mark stored;  /* the point, as far as jobs have ended */
     struct flush_item *items; /* dirty; taken by the next sync */
     uint32_t item_count;
     uint32_t item_capacity;
