@@ -175,10 +175,7 @@ enum err log_open(struct env *env, const struct log_options *options,
     watch_init(&log->flushed_watch, log->end_offset);
     atomic_store(&log->view.flushed, log->end_offset);
     log_publish(log);
-    /* Nothing is visible yet: no need to look where the start is. */
-    view_set_visible(&log->view,
-                     (struct view_mark){.offset = log_start_offset(log),
-                                        .base = log->segments[0]->base});
+    log_show(log, log_start_offset(log));
     log_check(log);
     log->unchanged = options->clean && log->loaded.offset >= 0;
     *out = log;

@@ -363,7 +363,8 @@ void log_range_unpin(struct log_range *range)
     range->pin = NULL;
 }
 
-/* Where the batch at offset begins; where there is none, its segment's end. */
+/* Where the batch at offset begins; where there is none, its segment's end. A
+ * start reads no old segment for that of its base. */
 static struct view_mark log_mark(struct log *log, int64_t offset)
 {
     struct segment *segment = log->segments[0];
@@ -379,8 +380,10 @@ static struct view_mark log_mark(struct log *log, int64_t offset)
     mark = (struct view_mark){.offset = offset,
                               .base = segment->base,
                               .position = segment_bytes(segment)};
-    if (segment_find(segment, offset, mark.position, true, &spot, NULL) ==
-        ERR_NONE) {
+    if (offset == segment->base) {
+        mark.position = 0;
+    } else if (segment_find(segment, offset, mark.position, true, &spot,
+                            NULL) == ERR_NONE) {
         mark.position = spot.position;
     }
     return mark;
