@@ -61,6 +61,8 @@ void flush_fini(struct flush *flush)
     flush_items_free(flush->items, flush->item_count);
     point_files_free(flush->files);
     point_fini(&flush->point);
+    mem_free(flush->job.why);
+    mem_free(flush->point_job.why);
     *flush = (struct flush){0};
 }
 
@@ -220,36 +222,48 @@ static void flush_tell_idle(struct flush *flush)
 
 /* ---- the sync ---- */
 
+/* An idle log has no room for reasons: they are kept where there is one. */
+static void flush_keep(struct why **kept, enum err err, const struct why *why)
+{
+    mem_free(*kept);
+    *kept = NULL;
+    if (err) {
+        *kept = MEM_NEW(struct why);
+        **kept = *why;
+    }
+}
+
 /* On a disk thread. */
 static void flush_job_run(struct work *work)
 {
     struct flush_job *job = container_of(work, struct flush_job, work);
     struct flush *flush = container_of(job, struct flush, job);
     struct disk *disk = flush->env->disk;
+    struct why why;
     enum err err = ERR_NONE;
 
     for (uint32_t i = 0; !err && i < job->item_count; i++) {
-        err = segment_sync(job->items[i].segment, job->items[i].indexes,
-                           &job->why);
+        err = segment_sync(job->items[i].segment, job->items[i].indexes, &why);
     }
     if (!err) {
-        err = point_save(&flush->point, job->cuts, job->files, &job->why);
+        err = point_save(&flush->point, job->cuts, job->files, &why);
     }
     if (!err && job->parent) {
-        err = checkpoint_sync_claim(disk, flush->folder, &job->why);
+        err = checkpoint_sync_claim(disk, flush->folder, &why);
     }
     if (!err && job->folder) {
-        err = disk_sync_folder(disk, flush->folder, &job->why);
+        err = disk_sync_folder(disk, flush->folder, &why);
     }
     if (!err && job->parent) {
         char *parent = names_parent(flush->folder);
 
-        err = disk_sync_folder(disk, parent, &job->why);
+        err = disk_sync_folder(disk, parent, &why);
         mem_free(parent);
     }
     if (!err && job->stores_point) {
-        err = point_store(&flush->point, job->cuts, &job->point, &job->why);
+        err = point_store(&flush->point, job->cuts, &job->point, &why);
     }
+    flush_keep(&job->why, err, &why);
     job->err = err;
 }
 
@@ -277,7 +291,7 @@ static void flush_job_end(struct flush *flush)
     job->files = NULL;
     flush->busy = false;
     if (job->err) {
-        flush_fail(flush, &job->why);
+        flush_fail(flush, job->why);
     } else {
         flush->flushed = job->mark;
         flush->point_due = flush->point_due || sealed || flush_is_far(flush);
@@ -295,7 +309,7 @@ static void flush_job_done(struct work *work)
 
     if (flush->job.err == ERR_LIMIT && !flush->broken) {
         if (!flush->retries) {
-            trace(TRACE_WARN, "a flush waits: %s", flush->job.why.text);
+            trace(TRACE_WARN, "a flush waits: %s", flush->job.why->text);
         }
         flush->retries = true;
         env_timer_set(flush->env, &flush->retry, FLUSH_RETRY_MS);
@@ -384,12 +398,14 @@ static void flush_point_run(struct work *work)
 {
     struct flush *flush = container_of(work, struct flush, point_job.work);
     struct flush_point_job *job = &flush->point_job;
+    struct why why;
+    enum err err = point_save(&flush->point, job->cuts, job->state, &why);
 
-    job->err = point_save(&flush->point, job->cuts, job->state, &job->why);
-    if (!job->err) {
-        job->err =
-            point_store(&flush->point, job->cuts, &job->point, &job->why);
+    if (!err) {
+        err = point_store(&flush->point, job->cuts, &job->point, &why);
     }
+    flush_keep(&job->why, err, &why);
+    job->err = err;
 }
 
 static void flush_point_done(struct work *work)
@@ -401,7 +417,7 @@ static void flush_point_done(struct work *work)
     job->state = NULL;
     flush->point_busy = false;
     if (job->err && !file_err_passes(job->err)) {
-        flush_fail(flush, &job->why);
+        flush_fail(flush, job->why);
     } else {
         if (!job->err && job->cuts == point_cuts(&flush->point)) {
             flush->stored = (struct view_mark){.offset = job->point.offset,

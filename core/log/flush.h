@@ -52,7 +52,7 @@ struct flush_job {
     bool folder;
     bool parent;
     enum err err;
-    struct why why;
+    struct why *why; /* mem_; NULL when all went well */
 };
 
 struct flush_point_job {
@@ -61,7 +61,7 @@ struct flush_point_job {
     struct checkpoint_point point;
     struct point_file *state; /* may be NULL */
     enum err err;
-    struct why why;
+    struct why *why; /* mem_; NULL when all went well */
 };
 
 struct flush {

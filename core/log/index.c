@@ -14,7 +14,7 @@
 #include "log/names.h"
 
 enum {
-    INDEX_RING = 128,
+    INDEX_RING = 64,
     INDEX_SPILL = INDEX_RING / 2,
     INDEX_OFFSET_BYTES = 8,
     INDEX_TIME_BYTES = 12,
