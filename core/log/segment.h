@@ -67,6 +67,7 @@ void segment_ref(struct segment *segment);
 /* Any thread. segment: NULL is accepted. */
 void segment_unref(struct segment *segment);
 
+/* Any thread: the size of what was written. */
 static inline uint64_t segment_bytes(const struct segment *segment)
 {
     return atomic_load_explicit(&segment->bytes, memory_order_acquire);

@@ -48,6 +48,7 @@ struct view {
     pthread_mutex_t lock; /* view_take() against view_publish() */
 };
 
+/* Shows nothing. */
 void view_init(struct view *view);
 /* No reader may be there; the list must have been retired. */
 void view_fini(struct view *view);
