@@ -237,11 +237,11 @@ def test_old_segments_go_and_the_log_starts_later(start_broker):
         again, end = ends(raw)
         assert first <= again < end == 20
         for offset, error in (0, 1), (first - 1, 1), (again, 0):
+            wanted = {"Partition": 0, "FetchOffset": offset,
+                      "PartitionMaxBytes": 1}
             answer = raw.call("Fetch", 11, ReplicaId=-1, MaxWaitMs=0,
-                              MinBytes=0, Topics=[{"Topic": "t",
-                                                   "Partitions": [
-                                  {"Partition": 0, "FetchOffset": offset,
-                                   "PartitionMaxBytes": 1}]}])
+                              MinBytes=0, Topics=[
+                                  {"Topic": "t", "Partitions": [wanted]}])
             part = answer["Responses"][0]["Partitions"][0]
             assert part["ErrorCode"] == error, offset
 
