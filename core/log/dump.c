@@ -177,7 +177,7 @@ static void dump_records(struct dump *d, const char *file,
     struct arena arena = {0};
     struct record_iter iter;
     struct record record;
-    struct str payload;
+    struct str payload = STR_NULL;
     enum err err = batch_payload(bytes, h, DUMP_PAYLOAD_MAX, &arena, &payload);
 
     if (err) {
@@ -573,7 +573,7 @@ enum err dump_folder(struct disk *disk, const char *path,
                      struct dump_counts *counts, struct why *why)
 {
     size_t bytes = strlen(path);
-    struct why own; /* what is wrong with a batch is said in it, too */
+    struct why own = {""}; /* what is wrong with a batch is said in it, too */
     bool found = false;
     char *folder;
     enum err err;

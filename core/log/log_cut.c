@@ -195,7 +195,7 @@ enum err log_truncate(struct log *log, int64_t offset, struct why *why)
 {
     struct segment *segment = NULL;
     struct view_mark mark;
-    struct why own;
+    struct why own = {""};
     uint32_t at = 0;
     enum err err;
 
@@ -255,7 +255,7 @@ enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
 {
     struct view_mark mark = {.offset = offset, .base = offset};
     struct segment *segment = NULL;
-    struct why own;
+    struct why own = {""};
     enum err err;
 
     why = why == NULL ? &own : why;

@@ -25,7 +25,7 @@ static bool log_find_record(const struct log_find *find, struct scan *scan,
     struct arena arena = {0};
     struct record_iter iter;
     struct record record;
-    struct str payload;
+    struct str payload = STR_NULL;
     bool found = false;
     enum err err = scan_load(scan, batch, bytes, NULL);
 

@@ -419,7 +419,7 @@ enum err log_recover(struct log *log, const struct log_options *options,
 {
     struct log_recover r = {.b = {.log = log, .report = report},
                             .clean = options->clean};
-    struct why own;
+    struct why own = {""};
     enum err err;
 
     why = why == NULL ? &own : why;
