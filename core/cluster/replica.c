@@ -45,7 +45,6 @@ struct replica {
     struct env *env;
     struct log *log;
     struct producer_state producers;
-    int32_t partition;
     int32_t leader_epoch;
     bool flush_commit;
     bool removing;
@@ -220,7 +219,6 @@ enum err replica_open(const struct replica_options *options,
     replica->loops = options->loops;
     replica->loop = options->loop;
     replica->env = loop_env(options->loop);
-    replica->partition = options->partition;
     replica->leader_epoch = options->leader_epoch;
     replica->flush_commit = options->config.flush_commit;
     replica->retention_check_ms = options->retention_check_ms;
@@ -433,11 +431,6 @@ int64_t replica_high_watermark(const struct replica *replica)
 int32_t replica_leader_epoch(const struct replica *replica)
 {
     return replica->leader_epoch;
-}
-
-int32_t replica_partition(const struct replica *replica)
-{
-    return replica->partition;
 }
 
 struct loop *replica_loop(const struct replica *replica)

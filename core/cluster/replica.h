@@ -97,7 +97,6 @@ void replica_wait_cancel(struct replica_waiter *waiter);
 struct log *replica_log(struct replica *replica);
 int64_t replica_high_watermark(const struct replica *replica);
 int32_t replica_leader_epoch(const struct replica *replica);
-int32_t replica_partition(const struct replica *replica);
 struct loop *replica_loop(const struct replica *replica);
 /* Any loop. False from the moment replica_close() was called. */
 bool replica_is_open(const struct replica *replica);
