@@ -116,7 +116,9 @@ const struct setting settings_scalars[] = {
             "30m", 1, INT32_MAX, "group.max.session.timeout.ms",
             "The longest session time-out that a member may ask for."),
     SETTING("coordinator.group_members", INT, coordinator.group_members, "5000",
-            1, MILLION, "group.max.size", "The most members of a group."),
+            1, MILLION, "group.max.size",
+            "The most members of a group; together they may have 8 MiB of "
+            "subscriptions and assignments."),
     SETTING("coordinator.offset_metadata", SIZE,
             coordinator.offset_metadata_bytes, "4KiB", 0, MIB,
             "offset.metadata.max.bytes",

@@ -10,10 +10,6 @@
 #include "base/must.h"
 #include "base/trace.h"
 
-/* A group of thousands of members is one command. The quorum takes as much of
- * it as a frame between nodes can carry. */
-enum { COMMAND_BYTES = 1 << 20 };
-
 /* What the quorum leaves free on a volume that is full for everybody else. */
 enum { QUORUM_RESERVE_BYTES_MAX = 8 << 20 };
 
@@ -263,7 +259,7 @@ static enum err controller_open_quorum(struct controller *controller,
     /* Below the reserve nothing grows, but topics can still be deleted, and a
      * broker can register when it starts. */
     struct quorum_limits limits = {
-        .command_bytes = COMMAND_BYTES,
+        .command_bytes = CONTROLLER_COMMAND_BYTES,
         .disk_reserve_bytes =
             MIN(MAX(controller->options.reserve_bytes / 4, 1),
                 (uint64_t)QUORUM_RESERVE_BYTES_MAX)};

@@ -18,6 +18,12 @@
 
 struct controller;
 
+enum {
+    /* The longest command: a group of 5,000 members, each with some 1,600
+     * bytes of texts, is one. */
+    CONTROLLER_COMMAND_BYTES = 8 << 20,
+};
+
 struct controller_options {
     struct loops *loops;
     struct replicas *replicas;

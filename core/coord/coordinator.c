@@ -137,21 +137,21 @@ static struct str coordinator_new_member_id(struct coordinator *coordinator,
                         b[10], b[11], b[12], b[13], b[14], b[15]);
 }
 
-/* Whether there is room for what a request brings to a group, which may be
- * NULL: each has a bound, and all together. */
-static enum err coordinator_check_room(const struct coordinator *coordinator,
-                                       const struct hosted *hosted,
-                                       const struct group_protocol *items,
-                                       int32_t count)
+static uint64_t coordinator_weigh(const struct group_protocol *items,
+                                  int32_t count)
 {
     uint64_t bytes = 0;
 
     for (int32_t i = 0; i < count; i++) {
         bytes += items[i].name.len + items[i].metadata.len;
     }
-    if (bytes + (hosted == NULL ? 0 : hosted->bytes) > HOSTED_BYTES_MAX) {
-        return ERR_GROUP_MAX_SIZE_REACHED;
-    }
+    return bytes;
+}
+
+/* Whether all groups together have room for so much more. */
+static enum err coordinator_check_room(const struct coordinator *coordinator,
+                                       uint64_t bytes)
+{
     return bytes + coordinator->bytes > COORDINATOR_BYTES_MAX
                ? ERR_COORDINATOR_NOT_AVAILABLE
                : ERR_NONE;
@@ -163,6 +163,7 @@ static struct hosted *coordinator_open_door(const struct coordinator_join *join,
 {
     struct coordinator *coordinator = join->ask.coordinator;
     const struct group_join *in = &join->in;
+    uint64_t bytes = coordinator_weigh(in->protocols, in->protocols_count);
     struct hosted *hosted;
 
     *err = join->ask.group_id.len == 0
@@ -181,8 +182,9 @@ static struct hosted *coordinator_open_door(const struct coordinator_join *join,
         *err = ERR_UNKNOWN_MEMBER_ID;
         return NULL;
     }
-    *err = coordinator_check_room(coordinator, hosted, in->protocols,
-                                  in->protocols_count);
+    *err = bytes + (hosted == NULL ? 0 : hosted->bytes) > HOSTED_BYTES_MAX
+               ? ERR_GROUP_MAX_SIZE_REACHED
+               : coordinator_check_room(coordinator, bytes);
     if (*err != ERR_NONE || hosted != NULL) {
         return *err == ERR_NONE ? hosted : NULL;
     }
@@ -248,10 +250,10 @@ static void coordinator_sync_run(struct coordinator_ask *ask)
     sync->protocol_type = STR_NULL;
     sync->protocol = STR_NULL;
     sync->assignment = STR_LIT("");
-    if (hosted != NULL &&
-        coordinator_check_room(coordinator, hosted, sync->in.assignments,
-                               sync->in.assignments_count) != ERR_NONE) {
-        err = ERR_UNKNOWN_SERVER_ERROR; /* nor could it be stored */
+    if (hosted != NULL) {
+        err = coordinator_check_room(
+            coordinator, coordinator_weigh(sync->in.assignments,
+                                           sync->in.assignments_count));
     }
     if (err != ERR_NONE) {
         coordinator_ask_answer(ask, err);
@@ -331,7 +333,9 @@ struct coordinator *coordinator_open(const struct coordinator_options *options)
         (struct group_limits){.initial_delay_ms = options->initial_delay_ms,
                               .session_ms_min = options->session_ms_min,
                               .session_ms_max = options->session_ms_max,
-                              .members = options->group_members};
+                              .members = options->group_members,
+                              .stored_bytes = CONTROLLER_COMMAND_BYTES -
+                                              HOSTED_STORED_HEAD_BYTES};
     coordinator->timer.fire = coordinator_fire;
     coordinator->timer_due_ms = INT64_MAX;
     committed_init(&coordinator->committed, coordinator);

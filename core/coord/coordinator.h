@@ -115,11 +115,12 @@ struct coordinator_leave {
  * ERR_COORDINATOR_NOT_AVAILABLE (stopping; a limit of this node: try again),
  * ERR_UNKNOWN_MEMBER_ID, ERR_FENCED_INSTANCE_ID.
  * Join: ERR_INVALID_SESSION_TIMEOUT, ERR_INCONSISTENT_GROUP_PROTOCOL,
- * ERR_MEMBER_ID_REQUIRED, ERR_GROUP_MAX_SIZE_REACHED. */
+ * ERR_MEMBER_ID_REQUIRED, ERR_GROUP_MAX_SIZE_REACHED (members, or their bytes:
+ * the group could not be stored). */
 void coordinator_join(struct coordinator_join *join);
 /* Also: ERR_ILLEGAL_GENERATION, ERR_REBALANCE_IN_PROGRESS,
- * ERR_INCONSISTENT_GROUP_PROTOCOL, ERR_UNKNOWN_SERVER_ERROR (the assignment is
- * too large to be stored). */
+ * ERR_INCONSISTENT_GROUP_PROTOCOL, ERR_GROUP_MAX_SIZE_REACHED (with what was
+ * assigned the group is too large to be stored, and this member has gone). */
 void coordinator_sync(struct coordinator_sync *sync);
 /* Also: ERR_ILLEGAL_GENERATION, ERR_REBALANCE_IN_PROGRESS. */
 void coordinator_heartbeat(struct coordinator_heartbeat *heartbeat);

@@ -12,6 +12,9 @@ enum {
     /* What a group may hold in members' texts, and all groups together. */
     HOSTED_BYTES_MAX = 16 << 20,
     COORDINATOR_BYTES_MAX = 256 << 20,
+    /* Of the command that stores a group, beside its members: its id, its
+     * protocol and the protocol's type, its leader, and some numbers. */
+    HOSTED_STORED_HEAD_BYTES = 4 * (2 + INT16_MAX) + 64,
 };
 
 struct coordinator {

@@ -54,6 +54,7 @@ void group_check(const struct group *group)
     must((group->state == GROUP_EMPTY) ==
          (count == 0 && group->state != GROUP_PREPARING));
     must(count == 0 || group->leader != NULL);
+    must(count > 0 || group->stored_bytes == 0);
     must(group->rebalance.node.place == 0 || group->state != GROUP_EMPTY);
 }
 
@@ -63,6 +64,7 @@ struct group *group_open(struct str id, const struct group_limits *limits)
 
     group_text_set(&group->id, id);
     group->limits = limits;
+    group->places = UINT32_MAX;
     group->rebalance.kind = GROUP_TIMER_REBALANCE;
     list_init(&group->members);
     list_init(&group->pending);

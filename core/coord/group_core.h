@@ -43,6 +43,7 @@ struct group_limits {
     int64_t session_ms_min;
     int64_t session_ms_max;
     uint32_t members;
+    uint64_t stored_bytes; /* of all members, in the command that stores them */
 };
 
 /* A way to assign partitions that a member can, with its bytes for it. */
@@ -72,7 +73,8 @@ struct group_member {
     struct group_protocol *protocols; /* in its own order */
     int32_t protocols_count;
     struct str assignment;
-    uint64_t bytes;  /* as counted in the group's */
+    uint64_t bytes;        /* as counted in the group's */
+    uint64_t stored_bytes; /* as counted in the group's */
     bool is_pending; /* an id that was handed out; not a member yet */
     bool is_new;     /* has not completed a join yet */
     bool synced;     /* since the last join completed */
@@ -102,7 +104,10 @@ struct group {
     int64_t delay_left_ms;  /* by which it can be extended in all */
     bool saving;            /* the leader's assignment is being stored */
     struct str replaced_id; /* owned: of the static member replaced last */
-    uint64_t bytes;         /* of the members' texts */
+    uint64_t bytes;         /* of the members' texts, in memory */
+    uint64_t stored_bytes;  /* the same, in the command that stores them */
+    uint32_t places;        /* for members, as the last assignment that did not
+                               fit has told; UINT32_MAX: none has */
     const struct group_limits *limits; /* borrowed */
 };
 

@@ -33,6 +33,31 @@ static bool group_supports(const struct group *group,
     return false;
 }
 
+/* Whether the group, with what the join says of its member, could not be
+ * stored. Who is expected may not come; static members stay a while. */
+static bool group_outgrows(const struct group *group,
+                           const struct group_member *member,
+                           const struct group_join *join)
+{
+    uint64_t bytes =
+        GROUP_STORED_MEMBER_BYTES +
+        MAX(join->member_id.len, join->new_member_id.len) +
+        join->instance_id.len + join->client_id.len + join->client_host.len +
+        group_protocols_longest(join->protocols, join->protocols_count);
+
+    list_each(node, &group->members)
+    {
+        const struct group_member *other = group_member_of(node);
+
+        if (other != member &&
+            (group->state != GROUP_PREPARING || other->join != NULL ||
+             !str_is_null(other->instance_id))) {
+            bytes += other->stored_bytes;
+        }
+    }
+    return bytes > group->limits->stored_bytes;
+}
+
 /* While a group prepares, those that have joined count: members that are still
  * expected may not come. Ids that were handed out count beside the members:
  * they cost memory too. */
@@ -41,6 +66,7 @@ static bool group_is_full(const struct group *group,
 {
     const struct group_member *member =
         map_find(&group->by_id, join->member_id);
+    uint32_t places = MIN(group->limits->members, group->places);
     uint32_t waiting = 0;
 
     if (member == NULL && !str_is_null(join->instance_id)) {
@@ -52,18 +78,21 @@ static bool group_is_full(const struct group *group,
     if (member != NULL && member->is_pending) {
         member = NULL;
     }
+    if (group_outgrows(group, member, join)) {
+        return true;
+    }
     if (group->state == GROUP_EMPTY) {
         return false;
     }
     if (group->state != GROUP_PREPARING) {
-        return member == NULL && group->members_count >= group->limits->members;
+        return member == NULL && group->members_count >= places;
     }
     list_each(node, &group->members)
     {
         waiting += group_member_of(node)->join != NULL ? 1 : 0;
     }
     return (member == NULL || member->join == NULL) &&
-           waiting >= group->limits->members;
+           waiting >= places;
 }
 
 /* Takes over what the join says of its member. */

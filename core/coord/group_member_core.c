@@ -112,18 +112,36 @@ void group_member_suspend(struct group *group, struct group_member *member)
     heap_remove(&group->timers, &member->timer.node);
 }
 
+uint64_t group_protocols_longest(const struct group_protocol *protocols,
+                                 int32_t count)
+{
+    uint64_t longest = 0;
+
+    for (int32_t i = 0; i < count; i++) {
+        longest = MAX(longest, protocols[i].metadata.len);
+    }
+    return longest;
+}
+
 void group_member_weigh(struct group *group, struct group_member *member)
 {
-    uint64_t bytes = sizeof(*member) + member->id.len +
-                     member->instance_id.len + member->client_id.len +
-                     member->client_host.len + member->assignment.len;
+    uint64_t texts = member->id.len + member->instance_id.len +
+                     member->client_id.len + member->client_host.len +
+                     member->assignment.len;
+    uint64_t bytes = sizeof(*member) + texts;
+    uint64_t stored = GROUP_STORED_MEMBER_BYTES + texts +
+                      group_protocols_longest(member->protocols,
+                                              member->protocols_count);
 
     for (int32_t i = 0; i < member->protocols_count; i++) {
         bytes += sizeof(member->protocols[i]) + member->protocols[i].name.len +
                  member->protocols[i].metadata.len;
     }
+    stored = member->is_pending ? 0 : stored;
     group->bytes += bytes - member->bytes;
     member->bytes = bytes;
+    group->stored_bytes += stored - member->stored_bytes;
+    member->stored_bytes = stored;
 }
 
 void group_member_assign(struct group *group, struct group_member *member,
@@ -156,6 +174,8 @@ void group_member_take_out(struct group *group, struct group_member *member)
     map_remove(&group->by_id, member->id);
     group->bytes -= member->bytes;
     member->bytes = 0;
+    group->stored_bytes -= member->stored_bytes;
+    member->stored_bytes = 0;
     if (member->is_pending) {
         group->pending_count--;
         return;

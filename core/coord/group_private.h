@@ -10,6 +10,8 @@ enum {
     GROUP_NEW_MEMBER_MS = 300000,
     /* Ways to assign that a member may offer: clients have five at most. */
     GROUP_PROTOCOLS_MAX = 64,
+    /* Of a stored member beside its texts: their lengths, two time-outs. */
+    GROUP_STORED_MEMBER_BYTES = 4 * 2 + 2 * 4 + 2 * 4,
     /* A shorter rebalance time-out would be over before it began. */
     GROUP_REBALANCE_MS_MIN = 100,
 };
@@ -69,6 +71,9 @@ void group_member_assign(struct group *group, struct group_member *member,
                          struct str assignment);
 /* Counts a member's bytes anew, after it was described. */
 void group_member_weigh(struct group *group, struct group_member *member);
+/* What the longest of a member's protocols has to say: one will be stored. */
+uint64_t group_protocols_longest(const struct group_protocol *protocols,
+                                 int32_t count);
 /* Replaces an owned text. */
 void group_text_set(struct str *text, struct str value);
 /* Starts the member's session anew; a parked member has none. */

@@ -183,6 +183,7 @@ static void group_complete(struct group *group, int64_t now_ms,
         return;
     }
     group_text_set(&group->protocol, STR_NULL);
+    group->places = UINT32_MAX;
     group_move(group, GROUP_EMPTY);
     out->save = true;
 }

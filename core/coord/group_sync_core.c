@@ -1,4 +1,13 @@
-/* group_sync_core.c - from a generation to what each member owns. */
+/* group_sync_core.c - from a generation to what each member owns.
+ *
+ * Followers wait. The leader's sync brings everybody's assignment: it is taken
+ * over, stored, and when group_saved() says so, all who wait are answered.
+ *
+ * An assignment with which the group is larger than what can be stored would
+ * come again after each rebalance. So the newest members go, as many as must,
+ * and hear that the group is full; the others have a rebalance, and the group
+ * remembers how many it had place for (group->places) until it is empty, or
+ * stores no more than half of what it may. */
 #include "coord/group_private.h"
 
 #include "base/must.h"
@@ -36,6 +45,27 @@ static void group_take_assignments(struct group *group,
             group_member_assign(group, member, sync->assignments[i].metadata);
         }
     }
+}
+
+/* The newest members go until the rest, with what they were given, can be
+ * stored. Those that wait hear why; who asks later is unknown, and joins. */
+static void group_shed(struct group *group, int64_t now_ms,
+                       struct group_effects *out)
+{
+    while (group->stored_bytes > group->limits->stored_bytes) {
+        struct group_member *newest = group_member_of(group->members.prev);
+
+        if (newest->sync != NULL) {
+            group_answer(out, newest->sync, GROUP_ANSWER_SYNC,
+                         ERR_GROUP_MAX_SIZE_REACHED);
+            newest->sync = NULL;
+        }
+        group_member_take_out(group, newest);
+        group_member_free(newest);
+    }
+    group->places = MAX(group->members_count, 1);
+    group_prepare(group, now_ms, out);
+    group_try_complete(group, now_ms, out);
 }
 
 static void group_answer_sync(struct group_member *member, void *token,
@@ -107,6 +137,10 @@ void group_sync(struct group *group, const struct group_sync *sync,
     group_member_suspend(group, member);
     if (member == group->leader && !group->saving) {
         group_take_assignments(group, sync);
+        if (group->stored_bytes > group->limits->stored_bytes) {
+            group_shed(group, sync->now_ms, out);
+            return;
+        }
         group->saving = true;
         out->save = true;
         out->saved_wanted = true;
@@ -127,6 +161,9 @@ void group_saved(struct group *group, int32_t generation, enum err err,
         return;
     }
     group_move(group, GROUP_STABLE);
+    if (group->stored_bytes <= group->limits->stored_bytes / 2) {
+        group->places = UINT32_MAX;
+    }
     list_each(node, &group->members)
     {
         struct group_member *member = group_member_of(node);

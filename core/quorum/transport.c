@@ -29,8 +29,8 @@
 
 enum {
     TRANSPORT_ENTRIES_MAX = 1024, /* in one frame */
-    TRANSPORT_PAYLOAD_MAX = TRANSPORT_FRAME_BYTES_MAX - TRANSPORT_APPEND_BYTES -
-                            TRANSPORT_ENTRIES_MAX * TRANSPORT_ENTRY_BYTES,
+    /* Unless the first entry alone is longer: that goes by itself. */
+    TRANSPORT_PAYLOAD_MAX = 1048576,
 };
 
 static void transport_put(struct quorum *q, struct arena *arena,

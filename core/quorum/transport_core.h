@@ -27,7 +27,7 @@
 #include <raft.h>
 
 enum {
-    TRANSPORT_FRAME_BYTES_MAX = 1048576,
+    TRANSPORT_FRAME_BYTES_MAX = 8 * 1048576 + 65536,
     TRANSPORT_APPEND_BYTES = 44, /* of a frame with no entry */
     TRANSPORT_ENTRY_BYTES = 13,  /* of an entry without its bytes */
 };

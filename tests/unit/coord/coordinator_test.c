@@ -307,7 +307,7 @@ static void at_the_limit_an_empty_group_makes_room_for_a_new_one(void **state)
 
 static void large_script(struct node *node)
 {
-    static char large[1200000];
+    static char large[CONTROLLER_COMMAND_BYTES];
 
     memset(large, 'x', sizeof(large));
     switch (node->step) {
@@ -333,8 +333,65 @@ an_assignment_that_is_too_large_for_a_command_is_refused(void **state)
     node_init(node);
     assert_string_equal(node_run(node, large_script),
                         "a joins: NONE generation 1, 1 members\n"
-                        "a syncs: UNKNOWN_SERVER_ERROR \"\"\n"
-                        "a beats: REBALANCE_IN_PROGRESS\n");
+                        "a syncs: GROUP_MAX_SIZE_REACHED \"\"\n"
+                        "a beats: UNKNOWN_MEMBER_ID\n");
+    node_fini(node);
+    mem_free(node);
+}
+
+static int64_t room_bytes;
+
+static void room_deliver(struct mail *mail)
+{
+    stop_node->coordinator->bytes += (uint64_t)room_bytes;
+}
+
+/* As if so many bytes more were in other groups. */
+static void room_take(struct node *node, int64_t bytes)
+{
+    room_bytes = bytes;
+    stop_node = node;
+    stop_mail.deliver = room_deliver;
+    mail_send(loops_at(node->loops, 0), &stop_mail);
+}
+
+static void room_script(struct node *node)
+{
+    switch (node->step) {
+    case 1:
+        node_join(node, "g", "a", 10000, false);
+        break;
+    case 2:
+        room_take(node, COORDINATOR_BYTES_MAX);
+        node_join(node, "h", "b", 10000, false);
+        break;
+    case 3:
+        node_sync(node, "g", "a", 1, STR_LIT("all"), false);
+        break;
+    case 4:
+        room_take(node, -COORDINATOR_BYTES_MAX);
+        node_sync(node, "g", "a", 1, STR_LIT("all"), false);
+        break;
+    case 5:
+        node_join(node, "h", "b", 10000, false);
+        break;
+    default:
+        node_end(node);
+    }
+}
+
+/* Both are told to try again. */
+static void all_groups_together_have_a_bound_of_bytes(void **state)
+{
+    struct node *node = MEM_NEW(struct node);
+
+    node_init(node);
+    assert_string_equal(node_run(node, room_script),
+                        "a joins: NONE generation 1, 1 members\n"
+                        "b joins: COORDINATOR_NOT_AVAILABLE\n"
+                        "a syncs: COORDINATOR_NOT_AVAILABLE \"\"\n"
+                        "a syncs: NONE \"all\"\n"
+                        "b joins: NONE generation 1, 1 members\n");
     node_fini(node);
     mem_free(node);
 }
@@ -438,6 +495,7 @@ int main(void)
         cmocka_unit_test(at_the_limit_an_empty_group_makes_room_for_a_new_one),
         cmocka_unit_test(
             an_assignment_that_is_too_large_for_a_command_is_refused),
+        cmocka_unit_test(all_groups_together_have_a_bound_of_bytes),
         cmocka_unit_test(
             groups_of_another_coordinator_and_of_no_name_are_refused),
         cmocka_unit_test(clients_hear_kafkas_errors_for_ours),

@@ -374,6 +374,101 @@ static void a_group_is_full_at_its_limit(void **state)
            "    b2: is b in generation 2, range, led by a\n");
 }
 
+/* A member "a" that says "x" is 37 bytes when it is stored. */
+static void a_group_is_full_when_with_one_more_it_could_not_be_stored(void **s)
+{
+    replay("limits bytes=80\n"
+           "0 join a\n"
+           "    [PreparingRebalance]\n"
+           "  at 0\n"
+           "    a: is a in generation 1, range, led by a: a=x\n"
+           "    [CompletingRebalance]\n"
+           "0 pass\n"
+           "1 join b can=range:1234567890\n"
+           "    b: GROUP_MAX_SIZE_REACHED\n"
+           "2 join b v=4 can=rr:1234567890,range:1 as=b\n"
+           "    b: GROUP_MAX_SIZE_REACHED\n"
+           "3 join b\n"
+           "    [PreparingRebalance]\n"
+           "4 join a2 id=a\n"
+           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+           "    b: is b in generation 2, range, led by a\n"
+           "    [CompletingRebalance]\n"
+           "5 join c\n"
+           "    c: GROUP_MAX_SIZE_REACHED\n"
+           "6 join b3 id=b can=range:1234567890\n"
+           "    b3: GROUP_MAX_SIZE_REACHED\n"
+           "    [PreparingRebalance]\n"
+           "7 join a3 id=a can=range:1234567890\n"
+           "    a3: is a in generation 3, range, led by a: a=1234567890\n"
+           "    [CompletingRebalance]\n");
+}
+
+static void the_first_member_may_be_too_large_already(void **state)
+{
+    replay("limits bytes=40\n"
+           "0 join a can=range:12345\n"
+           "    a: GROUP_MAX_SIZE_REACHED\n"
+           "1 join a v=4 can=range:1234\n"
+           "    a: MEMBER_ID_REQUIRED a\n"
+           "2 join a id=a can=range:12345\n"
+           "    a: GROUP_MAX_SIZE_REACHED\n"
+           "3 beat id=a gen=1\n"
+           "    UNKNOWN_MEMBER_ID\n"
+           "4 pass\n");
+}
+
+/* Whoever has not come back yet does not stand in a newcomer's way. */
+static void who_joins_first_has_the_bytes_when_a_group_prepares(void **state)
+{
+    replay("limits bytes=80\n"
+           "0 join a\n"
+           "    [PreparingRebalance]\n"
+           "  at 0\n"
+           "    a: is a in generation 1, range, led by a: a=x\n"
+           "    [CompletingRebalance]\n"
+           "0 pass\n"
+           "1 join b\n"
+           "    [PreparingRebalance]\n"
+           "2 join c\n"
+           "3 join a2 id=a\n"
+           "    a2: GROUP_MAX_SIZE_REACHED\n"
+           "    b: is b in generation 2, range, led by b: b=x c=x\n"
+           "    c: is c in generation 2, range, led by b\n"
+           "    [CompletingRebalance]\n");
+}
+
+static void a_member_offers_at_most_64_protocols(void **state)
+{
+    struct group_limits limits = {
+        .session_ms_max = 1, .members = 1, .stored_bytes = 1000};
+    struct group *group = group_open(STR_LIT("g"), &limits);
+    struct group_effects effects = {0};
+    char names[65][8];
+    struct group_protocol protocols[65];
+    struct group_join join = {.token = group,
+                              .new_member_id = STR_LIT("a"),
+                              .protocol_type = STR_LIT("consumer"),
+                              .protocols = protocols,
+                              .protocols_count = 65};
+
+    for (int i = 0; i < 65; i++) {
+        snprintf(names[i], sizeof(names[i]), "p%d", i);
+        protocols[i] = (struct group_protocol){str_of(names[i]), STR_NULL};
+    }
+    group_join(group, &join, &effects);
+    assert_int_equal(effects.answers_count, 1);
+    assert_int_equal(effects.answers[0].err, ERR_INCONSISTENT_GROUP_PROTOCOL);
+    group_effects_clear(&effects);
+    join.protocols_count = 64;
+    group_join(group, &join, &effects);
+    assert_int_equal(effects.answers_count, 0);
+    assert_int_equal(group->members_count, 1);
+    group_abandon(group, ERR_COORDINATOR_NOT_AVAILABLE, &effects);
+    group_effects_fini(&effects);
+    group_close(group);
+}
+
 static void
 who_joins_first_has_the_place_when_a_full_group_prepares(void **state)
 {
@@ -481,6 +576,11 @@ int main(void)
         cmocka_unit_test(
             a_join_that_is_sent_again_takes_the_place_of_the_first),
         cmocka_unit_test(a_group_is_full_at_its_limit),
+        cmocka_unit_test(
+            a_group_is_full_when_with_one_more_it_could_not_be_stored),
+        cmocka_unit_test(the_first_member_may_be_too_large_already),
+        cmocka_unit_test(a_member_offers_at_most_64_protocols),
+        cmocka_unit_test(who_joins_first_has_the_bytes_when_a_group_prepares),
         cmocka_unit_test(
             who_joins_first_has_the_place_when_a_full_group_prepares),
         cmocka_unit_test(ids_that_are_handed_out_are_limited_like_members),

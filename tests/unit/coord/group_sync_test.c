@@ -63,6 +63,96 @@ an_assignment_that_cannot_be_stored_is_an_error_for_all_who_wait(void **state)
            "    [Stable]\n");
 }
 
+/* With "1234567890" for each the three are 141 bytes. The newest goes, and
+ * hears that there is no place for it; the others go on without it, and it does
+ * not come back: once would be for ever. */
+static void
+the_newest_goes_when_what_was_assigned_cannot_be_stored(void **state)
+{
+    replay("limits delay=10 bytes=120\n"
+           "0 join a\n"
+           "    [PreparingRebalance]\n"
+           "1 join b\n"
+           "2 join c\n"
+           "  at 20\n"
+           "    a: is a in generation 1, range, led by a: a=x b=x c=x\n"
+           "    b: is b in generation 1, range, led by a\n"
+           "    c: is c in generation 1, range, led by a\n"
+           "    [CompletingRebalance]\n"
+           "20 sync sb id=b gen=1\n"
+           "21 sync sc id=c gen=1\n"
+           "22 sync sa id=a gen=1 give=a:1234567890,b:1234567890,"
+           "c:1234567890\n"
+           "    sc: GROUP_MAX_SIZE_REACHED\n"
+           "    sa: REBALANCE_IN_PROGRESS\n"
+           "    sb: REBALANCE_IN_PROGRESS\n"
+           "    [PreparingRebalance]\n"
+           "23 beat id=c gen=1\n"
+           "    UNKNOWN_MEMBER_ID\n"
+           "24 join a2 id=a\n"
+           "25 join b2 id=b\n"
+           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+           "    b2: is b in generation 2, range, led by a\n"
+           "    [CompletingRebalance]\n"
+           "26 join c2\n"
+           "    c2: GROUP_MAX_SIZE_REACHED\n"
+           "27 sync sa2 id=a gen=2 give=a:1234567890,b:1234567890\n"
+           "    store generation 2 a=1234567890 b=1234567890, then go on\n"
+           "28 saved gen=2\n"
+           "    sa2: owns \"1234567890\"\n"
+           "    [Stable]\n"
+           "29 join c3\n"
+           "    c3: GROUP_MAX_SIZE_REACHED\n");
+}
+
+/* It stores 38 of 80 bytes in the end: there may be place for others again. */
+static void a_group_that_became_small_takes_more_members_again(void **state)
+{
+    replay("limits bytes=80\n"
+           "0 join a\n"
+           "    [PreparingRebalance]\n"
+           "  at 0\n"
+           "    a: is a in generation 1, range, led by a: a=x\n"
+           "    [CompletingRebalance]\n"
+           "0 join b\n"
+           "    [PreparingRebalance]\n"
+           "1 join a2 id=a\n"
+           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+           "    b: is b in generation 2, range, led by a\n"
+           "    [CompletingRebalance]\n"
+           "2 sync s id=a gen=2 give=a:12345,b:67890\n"
+           "    s: REBALANCE_IN_PROGRESS\n"
+           "    [PreparingRebalance]\n"
+           "3 join a3 id=a\n"
+           "    a3: is a in generation 3, range, led by a: a=x\n"
+           "    [CompletingRebalance]\n"
+           "4 join b3 id=b\n"
+           "    b3: GROUP_MAX_SIZE_REACHED\n"
+           "5 sync s3 id=a gen=3 give=a:1\n"
+           "    store generation 3 a=1, then go on\n"
+           "6 saved gen=3\n"
+           "    s3: owns \"1\"\n"
+           "    [Stable]\n"
+           "7 join b4\n"
+           "    [PreparingRebalance]\n");
+}
+
+static void a_member_whose_own_assignment_does_not_fit_is_out(void **state)
+{
+    replay("limits bytes=40\n"
+           "0 join a\n"
+           "    [PreparingRebalance]\n"
+           "  at 0\n"
+           "    a: is a in generation 1, range, led by a: a=x\n"
+           "    [CompletingRebalance]\n"
+           "1 sync s id=a gen=1 give=a:12345\n"
+           "    s: GROUP_MAX_SIZE_REACHED\n"
+           "    store generation 2\n"
+           "    [Empty]\n"
+           "2 join b\n"
+           "    [PreparingRebalance]\n");
+}
+
 static void a_store_that_comes_back_too_late_changes_nothing(void **state)
 {
     replay("0 join a\n"
@@ -576,6 +666,10 @@ int main(void)
         cmocka_unit_test(the_assignment_is_stored_before_anybody_hears_of_it),
         cmocka_unit_test(
             an_assignment_that_cannot_be_stored_is_an_error_for_all_who_wait),
+        cmocka_unit_test(
+            the_newest_goes_when_what_was_assigned_cannot_be_stored),
+        cmocka_unit_test(a_group_that_became_small_takes_more_members_again),
+        cmocka_unit_test(a_member_whose_own_assignment_does_not_fit_is_out),
         cmocka_unit_test(a_store_that_comes_back_too_late_changes_nothing),
         cmocka_unit_test(who_may_not_sync),
         cmocka_unit_test(a_member_that_does_not_sync_in_time_is_out),

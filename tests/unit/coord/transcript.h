@@ -5,7 +5,7 @@
  * them, writes the same text anew, and compares it whole: so the text is the
  * test and its documentation.
  *
- *   limits delay=3000 members=3       before the first event
+ *   limits delay=3000 members=3 bytes=200      before the first event
  *   stored gen=4 leader=a a=1 b=2     the group as it was on the disk
  *   0 join t [id=a] [as=a] [static=i] [can=range:x,rr:y] [type=consumer]
  *          [session=10000] [rebalance=60000] [v=3]
@@ -290,6 +290,8 @@ static void transcript_limits(struct transcript *t, struct str line)
     t->limits.initial_delay_ms = transcript_number(t, line, "delay", 0);
     t->limits.members =
         (uint32_t)transcript_number(t, line, "members", INT32_MAX);
+    t->limits.stored_bytes =
+        (uint64_t)transcript_number(t, line, "bytes", INT32_MAX);
 }
 
 /* "stored gen=4 leader=a a=1 b=2": members are single letters. */
@@ -352,7 +354,8 @@ static void replay(const char *text)
 
     t->limits = (struct group_limits){.session_ms_min = 6000,
                                       .session_ms_max = 1800000,
-                                      .members = INT32_MAX};
+                                      .members = INT32_MAX,
+                                      .stored_bytes = INT32_MAX};
     t->group = group_open(STR_LIT("g"), &t->limits);
     while (*at != '\0') {
         size_t len = strcspn(at, "\n");

@@ -206,7 +206,8 @@ static inline int32_t walk_bytes(const uint8_t *bytes, size_t count)
     walk->limits = (struct group_limits){.initial_delay_ms = 3000,
                                          .session_ms_min = 6000,
                                          .session_ms_max = 30000,
-                                         .members = 4};
+                                         .members = 4,
+                                         .stored_bytes = 160};
     walk->group = group_open(STR_LIT("g"), &walk->limits);
     for (int i = 0; i < WALK_CLIENTS / 2; i++) {
         snprintf(walk->clients[i].instance, sizeof(walk->clients[i].instance),
