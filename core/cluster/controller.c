@@ -260,9 +260,8 @@ static enum err controller_open_quorum(struct controller *controller,
      * broker can register when it starts. */
     struct quorum_limits limits = {
         .command_bytes = CONTROLLER_COMMAND_BYTES,
-        .disk_reserve_bytes =
-            MIN(MAX(controller->options.reserve_bytes / 4, 1),
-                (uint64_t)QUORUM_RESERVE_BYTES_MAX)};
+        .disk_reserve_bytes = MIN(MAX(controller->options.reserve_bytes / 4, 1),
+                                  (uint64_t)QUORUM_RESERVE_BYTES_MAX)};
     struct quorum_options options = {.folder = controller->quorum_folder,
                                      .id = voter.id,
                                      .voters = &voter,

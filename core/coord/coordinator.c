@@ -329,13 +329,12 @@ struct coordinator *coordinator_open(const struct coordinator_options *options)
 
     coordinator->options = *options;
     coordinator->env = loop_env(controller_loop(options->controller));
-    coordinator->limits =
-        (struct group_limits){.initial_delay_ms = options->initial_delay_ms,
-                              .session_ms_min = options->session_ms_min,
-                              .session_ms_max = options->session_ms_max,
-                              .members = options->group_members,
-                              .stored_bytes = CONTROLLER_COMMAND_BYTES -
-                                              HOSTED_STORED_HEAD_BYTES};
+    coordinator->limits = (struct group_limits){
+        .initial_delay_ms = options->initial_delay_ms,
+        .session_ms_min = options->session_ms_min,
+        .session_ms_max = options->session_ms_max,
+        .members = options->group_members,
+        .stored_bytes = CONTROLLER_COMMAND_BYTES - HOSTED_STORED_HEAD_BYTES};
     coordinator->timer.fire = coordinator_fire;
     coordinator->timer_due_ms = INT64_MAX;
     committed_init(&coordinator->committed, coordinator);

@@ -75,11 +75,11 @@ struct group_member {
     struct str assignment;
     uint64_t bytes;        /* as counted in the group's */
     uint64_t stored_bytes; /* as counted in the group's */
-    bool is_pending; /* an id that was handed out; not a member yet */
-    bool is_new;     /* has not completed a join yet */
-    bool synced;     /* since the last join completed */
-    void *join;      /* parked; NULL: none */
-    void *sync;      /* parked; NULL: none */
+    bool is_pending;       /* an id that was handed out; not a member yet */
+    bool is_new;           /* has not completed a join yet */
+    bool synced;           /* since the last join completed */
+    void *join;            /* parked; NULL: none */
+    void *sync;            /* parked; NULL: none */
     struct group_timer timer;
     struct list node; /* in the group's members or pending */
 };

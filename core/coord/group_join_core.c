@@ -91,8 +91,7 @@ static bool group_is_full(const struct group *group,
     {
         waiting += group_member_of(node)->join != NULL ? 1 : 0;
     }
-    return (member == NULL || member->join == NULL) &&
-           waiting >= places;
+    return (member == NULL || member->join == NULL) && waiting >= places;
 }
 
 /* Takes over what the join says of its member. */

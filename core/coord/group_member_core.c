@@ -129,9 +129,9 @@ void group_member_weigh(struct group *group, struct group_member *member)
                      member->client_id.len + member->client_host.len +
                      member->assignment.len;
     uint64_t bytes = sizeof(*member) + texts;
-    uint64_t stored = GROUP_STORED_MEMBER_BYTES + texts +
-                      group_protocols_longest(member->protocols,
-                                              member->protocols_count);
+    uint64_t stored =
+        GROUP_STORED_MEMBER_BYTES + texts +
+        group_protocols_longest(member->protocols, member->protocols_count);
 
     for (int32_t i = 0; i < member->protocols_count; i++) {
         bytes += sizeof(member->protocols[i]) + member->protocols[i].name.len +
