@@ -72,3 +72,22 @@ void trace(enum trace_level level, const char *format, ...)
     written = write(STDERR_FILENO, line, len);
     (void)written;
 }
+
+bool trace_gate_pass(struct trace_gate *gate, int64_t now_ms, uint32_t a_second,
+                     uint32_t *held)
+{
+    int64_t second = now_ms / 1000 + 1; /* 0 is a gate that nobody passed */
+
+    if (gate->second != second) {
+        gate->second = second;
+        gate->passed = 0;
+    }
+    if (gate->passed == a_second) {
+        gate->held++;
+        return false;
+    }
+    gate->passed++;
+    *held = gate->held;
+    gate->held = 0;
+    return true;
+}

@@ -13,4 +13,18 @@ void trace_level_set(enum trace_level level);
 /* "2026-11-25T10:00:00.123Z error " and the text. */
 void trace(enum trace_level level, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* Keeps lines of a kind that clients can cause from being many. Zero is valid.
+ * Belongs to one thread. */
+struct trace_gate {
+    int64_t second;  /* private */
+    uint32_t passed; /* in it */
+    uint32_t held;   /* since the last one that passed */
+};
+
+/* Whether one more may be written: at most a_second in a second. *held: how
+ * many were not, since the last one that was; a line says so, when there are
+ * any. now_ms: of any clock that does not go back. */
+MUST_USE bool trace_gate_pass(struct trace_gate *gate, int64_t now_ms,
+                              uint32_t a_second, uint32_t *held);
+
 #endif

@@ -256,6 +256,23 @@ static void levels_below_the_one_set_are_silent(void **state)
     trace_level_set(TRACE_INFO);
 }
 
+static void a_gate_lets_so_many_lines_through_in_a_second(void **state)
+{
+    struct trace_gate gate = {0};
+    uint32_t held = 9;
+
+    assert_true(trace_gate_pass(&gate, 0, 2, &held));
+    assert_int_equal(held, 0);
+    assert_true(trace_gate_pass(&gate, 999, 2, &held));
+    for (int i = 0; i < 5; i++) {
+        assert_false(trace_gate_pass(&gate, 999, 2, &held));
+    }
+    assert_true(trace_gate_pass(&gate, 1000, 2, &held));
+    assert_int_equal(held, 5);
+    assert_true(trace_gate_pass(&gate, 60000, 2, &held));
+    assert_int_equal(held, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +287,7 @@ int main(void)
         cmocka_unit_test(a_budget_is_shared_by_threads),
         cmocka_unit_test(a_list_keeps_order_and_moves_whole),
         cmocka_unit_test(a_trace_is_one_line_that_nobody_can_break),
+        cmocka_unit_test(a_gate_lets_so_many_lines_through_in_a_second),
         cmocka_unit_test(levels_below_the_one_set_are_silent),
     };
 
