@@ -18,6 +18,8 @@
 #include "run/flow.h"
 #include "base/must.h"
 
+#include <time.h>
+
 enum flow_state {
     FLOW_IDLE,
     FLOW_STEP,
@@ -26,6 +28,44 @@ enum flow_state {
     FLOW_CANCELLING,
     FLOW_LAST,
 };
+
+static int64_t flow_clock_us(void)
+{
+    struct timespec now;
+
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (int64_t)now.tv_sec * 1000000 + now.tv_nsec / 1000;
+}
+
+void flow_measure(struct flow *flow, struct flow_times *times)
+{
+    must(flow->state == FLOW_IDLE);
+    flow->times = times;
+    times->begun_us = times->booked_us = flow_clock_us();
+}
+
+int64_t flow_measured_us(struct flow *flow)
+{
+    struct flow_times *times = flow->times;
+    int64_t now;
+
+    if (times == NULL) {
+        return 0;
+    }
+    now = flow_clock_us();
+    times->us[times->at] += (uint64_t)(now - times->booked_us);
+    times->booked_us = now;
+    return now - times->begun_us;
+}
+
+/* A step begins: what has passed belongs to the one before it. */
+static void flow_book(struct flow *flow)
+{
+    if (flow->times != NULL) {
+        flow_measured_us(flow);
+        flow->times->at = flow->at;
+    }
+}
 
 static bool flow_is_at_last(const struct flow *flow)
 {
@@ -48,6 +88,7 @@ static bool flow_step(struct flow *flow)
     enum flow_verdict verdict;
     bool is_resumed;
 
+    flow_book(flow);
     flow->state = FLOW_STEP;
     verdict = flow->steps[flow->at].run(flow);
     is_resumed = flow->state == FLOW_RESUMED;
@@ -80,14 +121,17 @@ static void flow_run(struct flow *flow)
             return;
         }
     }
+    flow_book(flow);
     flow->state = FLOW_LAST;
     must(flow->steps[flow->at].run(flow) == FLOW_NEXT);
 }
 
 void flow_start(struct flow *flow, const struct flow_step *steps, uint8_t count)
 {
-    must(count >= 1);
-    *flow = (struct flow){.steps = steps, .count = count};
+    struct flow_times *times = flow->times;
+
+    must(count >= 1 && count <= FLOW_STEPS_MAX);
+    *flow = (struct flow){.steps = steps, .count = count, .times = times};
     flow_run(flow);
 }
 
@@ -133,5 +177,5 @@ void flow_cancel(struct flow *flow, enum err err)
 
 const char *flow_step_name(const struct flow *flow)
 {
-    return flow->steps[flow->at].name;
+    return flow->steps == NULL ? NULL : flow->steps[flow->at].name;
 }

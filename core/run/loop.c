@@ -171,8 +171,9 @@ static void loops_join(struct loops *loops, unsigned threads)
 static void loops_free(struct loops *loops)
 {
     if (loops->has_signals) {
-        uv_close((uv_handle_t *)&loops->signals[0], NULL);
-        uv_close((uv_handle_t *)&loops->signals[1], NULL);
+        for (size_t i = 0; i < ARRAY_COUNT(loops->signals); i++) {
+            uv_close((uv_handle_t *)&loops->signals[i], NULL);
+        }
     }
     for (unsigned i = 0; i < loops->count; i++) {
         loop_fini(&loops->at[i]);
@@ -308,7 +309,7 @@ static void loops_signalled(uv_signal_t *handle, int signal_number)
 void loops_on_signal(struct loops *loops, void (*fire)(void *arg, int signal),
                      void *arg)
 {
-    static const int numbers[] = {SIGINT, SIGTERM};
+    static const int numbers[LOOPS_SIGNALS] = {SIGINT, SIGTERM, SIGUSR1};
 
     must(!loops->has_signals);
     must(loop_here == NULL || loop_here == &loops->at[0]);

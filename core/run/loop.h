@@ -41,8 +41,8 @@ struct loop *loop_current(void);
 /* The uv_loop_t, for net/ (which has libuv's door too). */
 void *loop_uv(struct loop *loop);
 
-/* Ctrl-C and SIGTERM: on loop 0, once each time. Call it before loops_run() or
- * on loop 0, once. */
+/* Ctrl-C, SIGTERM and SIGUSR1: on loop 0, once each time. Call it before
+ * loops_run() or on loop 0, once. */
 void loops_on_signal(struct loops *loops, void (*fire)(void *arg, int signal),
                      void *arg);
 

@@ -7,6 +7,8 @@
 #include <stdatomic.h>
 #include <uv.h>
 
+enum { LOOPS_SIGNALS = 3 };
+
 struct work_pool;
 
 struct loop {
@@ -36,7 +38,7 @@ struct loops {
     atomic_bool is_stopping;
     bool is_joined;
     bool has_signals;
-    uv_signal_t signals[2]; /* on loop 0 */
+    uv_signal_t signals[LOOPS_SIGNALS]; /* on loop 0 */
     void (*signal_fire)(void *arg, int signal);
     void *signal_arg;
 };

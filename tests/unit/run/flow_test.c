@@ -4,6 +4,7 @@
 
 #include "lib/fixture.h"
 #include <string.h>
+#include <unistd.h>
 
 struct request {
     struct flow flow;
@@ -187,6 +188,87 @@ static void resumes_from_inside_do_not_grow_the_stack(void **state)
     assert_string_equal(request.log, "l");
 }
 
+/* ---- measured ---- */
+
+static struct flow_times times;
+static uint64_t times_at_last[4];
+static int64_t total_at_last;
+
+static void pass_ms(int ms)
+{
+    usleep((useconds_t)ms * 1000);
+}
+
+static enum flow_verdict step_slow(struct flow *flow)
+{
+    pass_ms(3);
+    return FLOW_NEXT;
+}
+
+static enum flow_verdict step_parked(struct flow *flow)
+{
+    return request_of(flow)->again-- > 0 ? FLOW_AGAIN : FLOW_NEXT;
+}
+
+static enum flow_verdict step_report(struct flow *flow)
+{
+    pass_ms(2);
+    total_at_last = flow_measured_us(flow);
+    memcpy(times_at_last, times.us, sizeof(times_at_last));
+    return FLOW_NEXT;
+}
+
+static const struct flow_step measured[] = {
+    {"slow", step_slow, NULL},
+    {"parked", step_parked, NULL},
+    {"report", step_report, NULL},
+};
+
+/* A wait belongs to the step that waits, however often it runs again. */
+static void each_step_is_told_with_what_it_ran_and_waited(void **state)
+{
+    struct request request = {.again = 2};
+
+    times = (struct flow_times){.at = 0};
+    flow_measure(&request.flow, &times);
+    pass_ms(4); /* what comes before the first step counts with that */
+    flow_start(&request.flow, measured, 3);
+    pass_ms(5);
+    flow_resume(&request.flow, ERR_NONE);
+    pass_ms(5);
+    assert_true(flow_measured_us(&request.flow) >= 17000);
+    flow_resume(&request.flow, ERR_NONE);
+    assert_true(times_at_last[0] >= 7000);
+    assert_true(times_at_last[1] >= 10000);
+    assert_true(times_at_last[2] >= 2000);
+    assert_int_equal(times_at_last[0] + times_at_last[1] + times_at_last[2],
+                     total_at_last);
+}
+
+static void who_is_cancelled_is_told_of_too(void **state)
+{
+    struct request request = {.wait = FLOW_WAIT};
+
+    times = (struct flow_times){.at = 0};
+    flow_measure(&request.flow, &times);
+    flow_start(&request.flow, waiting, 4);
+    pass_ms(2);
+    flow_cancel(&request.flow, ERR_CANCELLED);
+    assert_true(times.us[1] >= 2000);
+    assert_int_equal(times.us[2], 0);
+}
+
+static void what_is_not_measured_took_no_time(void **state)
+{
+    struct request request = {.wait = FLOW_WAIT};
+
+    assert_null(flow_step_name(&request.flow)); /* not started */
+    assert_int_equal(flow_measured_us(&request.flow), 0);
+    flow_start(&request.flow, waiting, 4);
+    assert_int_equal(flow_measured_us(&request.flow), 0);
+    flow_resume(&request.flow, ERR_NONE);
+}
+
 static void cancel_undoes_the_wait_and_leads_to_the_last_step(void **state)
 {
     struct request request = {.wait = FLOW_WAIT};
@@ -356,6 +438,9 @@ int main(void)
         cmocka_unit_test(a_resume_with_an_error_leads_to_the_last_step),
         cmocka_unit_test(a_step_may_be_resumed_from_inside),
         cmocka_unit_test(resumes_from_inside_do_not_grow_the_stack),
+        cmocka_unit_test(each_step_is_told_with_what_it_ran_and_waited),
+        cmocka_unit_test(who_is_cancelled_is_told_of_too),
+        cmocka_unit_test(what_is_not_measured_took_no_time),
         cmocka_unit_test(cancel_undoes_the_wait_and_leads_to_the_last_step),
         cmocka_unit_test(cancel_does_nothing_where_the_step_cannot),
         cmocka_unit_test(cancel_does_nothing_while_a_step_runs),
