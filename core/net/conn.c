@@ -40,14 +40,10 @@ static void conn_uncount(struct mail *mail)
 void conn_maybe_free(struct conn *conn)
 {
     struct net_loop *net_loop = conn->net_loop;
-    const struct net_handler *handler = &conn_options(conn)->handler;
 
     if (!conn->closing || !conn->handle_closed || conn->parsing ||
         !list_is_empty(&conn->requests)) {
         return;
-    }
-    if (handler->closed != NULL) {
-        handler->closed(handler->arg, conn->user);
     }
     list_remove(&conn->node);
     if (conn->is_counted) {
@@ -191,8 +187,12 @@ void conn_flush(struct conn *conn)
 static void conn_finish(struct request *request)
 {
     struct conn *conn = request->conn;
+    const struct net_handler *handler = &conn_options(conn)->handler;
 
     must(!request->answered && conn->running > 0);
+    if (handler->answered != NULL) {
+        handler->answered(handler->arg, request);
+    }
     request->answered = true;
     request->gone = NULL;
     conn->running--;
@@ -280,7 +280,8 @@ void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
     list_push(&net_loop->conns, &conn->node);
     net_loop->count++;
     if (uv_poll_init(loop_uv(net_loop->loop), &conn->poll, fd) != 0) {
-        /* The system watches no more descriptors (fs.epoll.max_user_watches). */
+        /* The system watches no more descriptors (fs.epoll.max_user_watches).
+         */
         trace(TRACE_WARN, "refused %s: the system cannot watch another socket",
               conn->peer);
         conn->closing = true;
@@ -312,14 +313,4 @@ uint32_t conn_listener(const struct conn *conn)
 struct loop *conn_loop(const struct conn *conn)
 {
     return conn->net_loop->loop;
-}
-
-void conn_set_user(struct conn *conn, void *user)
-{
-    conn->user = user;
-}
-
-void *conn_user(const struct conn *conn)
-{
-    return conn->user;
 }

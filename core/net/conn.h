@@ -47,7 +47,8 @@ struct request {
     /* Called once when the connection closes before conn_respond(); set by the
      * handler, may stay NULL. conn_respond() is still due. */
     void (*gone)(struct request *request);
-    void *context; /* the handler's own */
+    void *context;    /* the handler's own */
+    int64_t begun_ms; /* when it was started, in the time of its loop's env */
 
     struct block *block; /* private from here on */
     struct list node;
@@ -77,8 +78,8 @@ struct net_handler {
     void (*request)(void *arg, struct request *request);
     /* May this frame run beside others that may? (Produce beside Produce.) */
     bool (*overlaps)(void *arg, const uint8_t *frame, uint32_t bytes);
-    /* The connection is gone: free what conn_set_user() holds. May be NULL. */
-    void (*closed)(void *arg, void *user);
+    /* It is being answered or refused: for reports. NULL: nobody asks. */
+    void (*answered)(void *arg, struct request *request);
     void *arg;
 };
 
@@ -96,8 +97,5 @@ const struct sockaddr_storage *conn_local(const struct conn *conn);
 /* The index of the listener that it came through. */
 uint32_t conn_listener(const struct conn *conn);
 struct loop *conn_loop(const struct conn *conn);
-/* What the handler keeps about a connection. */
-void conn_set_user(struct conn *conn, void *user);
-void *conn_user(const struct conn *conn);
 
 #endif

@@ -81,6 +81,7 @@ static struct request *conn_in_new_request(struct conn *conn, uint8_t *frame,
                                 .frame = frame,
                                 .bytes = bytes,
                                 .arena = {.budget = budget},
+                                .begun_ms = conn_now(conn),
                                 .charged_bytes = own_bytes,
                                 .is_cell = is_cell,
                                 .overlaps = overlaps};

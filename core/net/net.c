@@ -197,6 +197,69 @@ uint32_t net_connections(const struct net *net)
     return atomic_load_explicit(&net->connections, memory_order_relaxed);
 }
 
+/* A look at one loop; frees itself there. */
+struct net_look {
+    struct mail mail;
+    struct net_loop *net_loop;
+    void (*visit)(void *arg, struct request **running, size_t count);
+    void *arg;
+};
+
+/* Fills running, when it is not NULL; gives how many there are. */
+static size_t net_loop_running(struct net_loop *net_loop,
+                               struct request **running)
+{
+    size_t count = 0;
+
+    list_each(node, &net_loop->conns)
+    {
+        struct conn *conn = container_of(node, struct conn, node);
+
+        list_each(at, &conn->requests)
+        {
+            struct request *request = container_of(at, struct request, node);
+
+            if (!request->answered) {
+                if (running != NULL) {
+                    running[count] = request;
+                }
+                count++;
+            }
+        }
+    }
+    return count;
+}
+
+static void net_loop_look(struct mail *mail)
+{
+    struct net_look *look = container_of(mail, struct net_look, mail);
+    size_t count = net_loop_running(look->net_loop, NULL);
+    struct request **running = mem_alloc((count + 1) * sizeof(*running));
+
+    net_loop_running(look->net_loop, running);
+    look->visit(look->arg, running, count);
+    mem_free(running);
+    mem_free(look);
+}
+
+void net_visit(struct net *net,
+               void (*visit)(void *arg, struct request **running, size_t count),
+               void *arg)
+{
+    if (net->closed != NULL) {
+        return; /* loops that are drained already may not look any more */
+    }
+    for (unsigned i = 0; i < net->loops_count; i++) {
+        struct net_look *look = mem_alloc(sizeof(*look));
+
+        *look = (struct net_look){.mail = {.deliver = net_loop_look},
+                                  .net_loop = &net->loops[i],
+                                  .visit = visit,
+                                  .arg = arg};
+        mail_send(net->loops[i].loop, &look->mail);
+    }
+}
+
 /* The last loop has let go of its last connection: free everything. */
 static void net_drained(struct mail *mail)
 {

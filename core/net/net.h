@@ -36,4 +36,12 @@ void net_close(struct net *net, int64_t grace_ms, void (*done)(void *arg),
 /* Open connections of all loops. Any loop. */
 uint32_t net_connections(const struct net *net);
 
+/* Calls visit on each loop, by mail, with the requests that run there: those
+ * that the handler has and has not answered; their order means nothing.
+ * running: borrowed for the call. On loop 0; does nothing once net_close() was
+ * called. */
+void net_visit(struct net *net,
+               void (*visit)(void *arg, struct request **running, size_t count),
+               void *arg);
+
 #endif

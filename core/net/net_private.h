@@ -78,7 +78,6 @@ struct conn {
     bool is_counted;  /* in net->peers, under peer_key */
     struct peer_key peer_key;
     struct mail gone_mail; /* to loop 0: uncount it, and free it */
-    void *user;
     struct sockaddr_storage local;
     char peer[64];
 };

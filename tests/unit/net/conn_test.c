@@ -117,9 +117,9 @@ static void a_refused_request_ends_the_connection(void **state)
     fd = client_open(&w);
     client_ask(fd, 'x', 1);
     assert_true(client_ended(fd));
+    assert_true(world_comes_down_to(&w, 0));
     close(fd);
     world_close(&w);
-    assert_int_equal(atomic_load(&w.closed), 1);
 }
 
 /* ---- the order of requests ---- */
@@ -352,7 +352,7 @@ static void a_client_that_never_reads_is_closed_when_idle(void **state)
     for (int i = 0; i < 100; i++) {
         client_ask(fd, 'b', 100000);
     }
-    assert_true(world_reaches(&w.closed, 1));
+    assert_true(world_comes_down_to(&w, 0));
     assert_int_equal(world_used(&w), 0);
     close(fd);
     world_close(&w);
@@ -386,7 +386,7 @@ static void an_idle_connection_holds_no_memory(void **state)
     for (int i = 0; i < count; i++) {
         close(fds[i]);
     }
-    assert_true(world_reaches(&w.closed, count));
+    assert_true(world_comes_down_to(&w, 0));
     mem_free(fds);
     world_close(&w);
 }
@@ -409,7 +409,7 @@ static void a_frame_takes_memory_only_as_it_comes(void **state)
     for (int i = 0; i < 100; i++) {
         close(fds[i]);
     }
-    assert_true(world_reaches(&w.closed, 100));
+    assert_true(world_comes_down_to(&w, 0));
     world_close(&w);
 }
 
@@ -556,7 +556,7 @@ static void what_was_sent_before_a_hang_up_is_done(void **state)
     assert_int_equal(atomic_load(&w.started), 1);
     world_release(&w);
     assert_true(world_reaches(&w.started, 2 + (int)frames));
-    assert_true(world_reaches(&w.closed, 1));
+    assert_true(world_comes_down_to(&w, 0));
     close(fd);
     mem_free(bytes);
     world_close(&w);
@@ -575,9 +575,9 @@ static void a_request_hears_that_its_client_is_gone(void **state)
     assert_true(world_reaches(&w.started, 5));
     close(fd);
     assert_true(world_reaches(&w.gone, 5));
-    assert_int_equal(atomic_load(&w.closed), 0); /* they still run */
+    assert_int_equal(net_connections(w.net), 1); /* they still run */
     world_release(&w);
-    assert_true(world_reaches(&w.closed, 1));
+    assert_true(world_comes_down_to(&w, 0));
     assert_int_equal(atomic_load(&w.gone), 5);
     world_close(&w);
 }
@@ -595,7 +595,11 @@ static void a_client_that_resets_leaves_nothing(void **state)
         setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
         close(fd);
     }
-    assert_true(world_reaches(&w.closed, 50));
+    fd = client_open(&w); /* taken when all others have been */
+    client_ask(fd, 'e', 1);
+    assert_int_equal(client_number(fd), 1);
+    close(fd);
+    assert_true(world_comes_down_to(&w, 0));
     assert_int_equal(world_used(&w), 0);
     world_close(&w);
 }
@@ -639,6 +643,97 @@ static void a_stop_waits_no_longer_than_its_grace(void **state)
     world_end_close(&w);
 }
 
+/* ---- what runs ---- */
+
+static _Atomic int visits;
+static _Atomic int visited;
+
+static void visit(void *arg, struct request **running, size_t count)
+{
+    must(arg == &visits);
+    for (size_t i = 0; i < count; i++) {
+        must(running[i]->frame[0] == 'o' && running[i]->begun_ms > 0);
+    }
+    atomic_fetch_add(&visited, (int)count);
+    atomic_fetch_add(&visits, 1);
+}
+
+static void start_visit(struct net_world *w)
+{
+    net_visit(w->net, visit, &visits);
+}
+
+/* Each loop is asked; what was answered or waits for its turn does not run. */
+static void a_visit_sees_what_runs_on_every_loop(void **state)
+{
+    struct net_world w = world_init();
+    int fds[2];
+
+    visits = visited = 0;
+    world_open(&w, 2, 16 * MIB);
+    for (int i = 0; i < 2; i++) {
+        fds[i] = client_open(&w);
+        client_ask(fds[i], 'e', 1);
+        assert_int_equal(client_number(fds[i]), 1);
+    }
+    for (uint32_t i = 0; i < 3; i++) { /* loop 0 has the first */
+        client_ask(fds[0], 'o', i);
+    }
+    client_ask(fds[0], 'e', 3);
+    assert_true(world_reaches(&w.started, 5));
+    world_do(&w, start_visit);
+    assert_true(world_reaches(&visits, 2));
+    assert_int_equal(visited, 3);
+    world_release(&w);
+    for (uint32_t i = 0; i < 4; i++) {
+        assert_int_equal(client_number(fds[0]), i);
+    }
+    world_do(&w, start_visit);
+    assert_true(world_reaches(&visits, 4));
+    assert_int_equal(visited, 3);
+    close(fds[0]);
+    close(fds[1]);
+    world_begin_close(&w);
+    world_do(&w, start_visit); /* nothing: it is closing */
+    world_end_close(&w);
+    assert_int_equal(visits, 4);
+}
+
+static _Atomic int reported;
+
+static void report(void *arg, struct request *request)
+{
+    must(request->context == arg && !request->answered);
+    atomic_fetch_add(&reported, 1);
+}
+
+static void every_end_of_a_request_is_reported_once(void **state)
+{
+    struct net_world w = world_init();
+    int fds[2];
+
+    reported = 0;
+    w.options.handler.answered = report;
+    world_open(&w, 1, 16 * MIB);
+    fds[0] = client_open(&w);
+    client_ask(fds[0], 'e', 1);
+    client_ask(fds[0], 'n', 2);
+    client_ask(fds[0], 'x', 3);
+    assert_int_equal(client_number(fds[0]), 1);
+    assert_true(client_ended(fds[0]));
+    fds[1] = client_open(&w);
+    client_ask(fds[1], 'h', 4);
+    assert_true(world_reaches(&w.started, 4));
+    close(fds[1]); /* its client is gone: it is answered all the same */
+    assert_true(world_reaches(&w.gone, 1));
+    assert_int_equal(reported, 3);
+    world_release(&w);
+    assert_true(world_comes_down_to(&w, 0));
+    assert_int_equal(reported, 4);
+    close(fds[0]);
+    world_close(&w);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -670,6 +765,8 @@ int main(void)
         cmocka_unit_test(a_client_that_resets_leaves_nothing),
         cmocka_unit_test(a_stop_answers_what_runs_and_closes_the_rest),
         cmocka_unit_test(a_stop_waits_no_longer_than_its_grace),
+        cmocka_unit_test(a_visit_sees_what_runs_on_every_loop),
+        cmocka_unit_test(every_end_of_a_request_is_reported_once),
     };
 
     return cmocka_run_group_tests(tests, quiet, NULL);

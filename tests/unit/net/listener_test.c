@@ -61,7 +61,7 @@ static void a_connection_too_many_is_closed(void **state)
     assert_true(client_ended(fds[2]));
     close(fds[2]);
     close(fds[0]);
-    assert_true(world_reaches(&w.closed, 1));
+    assert_true(world_comes_down_to(&w, 1));
     fds[0] = client_open(&w);
     client_ask(fds[0], 'e', 9);
     assert_int_equal(client_number(fds[0]), 9);

@@ -46,7 +46,6 @@ struct net_world {
     int held_count;
     _Atomic int started;
     _Atomic int gone;
-    _Atomic int closed;
     bool newest_first; /* how world_release() answers */
     int file;
     char folder[FIXTURE_PATH_BYTES];
@@ -129,13 +128,6 @@ static inline bool world_overlaps(void *arg, const uint8_t *frame,
 {
     must(bytes > 0);
     return frame[0] == 'o';
-}
-
-static inline void world_closed(void *arg, void *user)
-{
-    struct net_world *w = arg;
-
-    atomic_fetch_add(&w->closed, 1);
 }
 
 /* ---- on loop 0, for the test's thread ---- */
@@ -224,16 +216,15 @@ static inline struct net_world world_init(void)
 {
     return (struct net_world){
         .host = "127.0.0.1",
-        .options = {.limits = {.frame_bytes = 64 << 20,
-                               .connections = 100000,
-                               .connections_per_ip = 100000,
-                               .requests_running = 64,
-                               .output_bytes = 1 << 20,
-                               .idle_ms = 600000,
-                               .half_frame_ms = 600000},
-                    .handler = {.request = world_request,
-                                .overlaps = world_overlaps,
-                                .closed = world_closed}}};
+        .options = {
+            .limits = {.frame_bytes = 64 << 20,
+                       .connections = 100000,
+                       .connections_per_ip = 100000,
+                       .requests_running = 64,
+                       .output_bytes = 1 << 20,
+                       .idle_ms = 600000,
+                       .half_frame_ms = 600000},
+            .handler = {.request = world_request, .overlaps = world_overlaps}}};
 }
 
 /* w: of world_init(), where it will stay. */
@@ -305,6 +296,16 @@ static inline bool world_reaches(_Atomic int *count, int wanted)
         world_sleep_ms(5);
     }
     return atomic_load(count) >= wanted;
+}
+
+/* Waits until so many connections are left. */
+static inline bool world_comes_down_to(const struct net_world *w,
+                                       uint32_t wanted)
+{
+    for (int i = 0; i < 2000 && net_connections(w->net) > wanted; i++) {
+        world_sleep_ms(5);
+    }
+    return net_connections(w->net) == wanted;
 }
 
 /* ---- clients ---- */
