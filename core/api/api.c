@@ -27,6 +27,7 @@ struct api *api_open(const struct api_options *options)
                                 (options->fetch_sessions + loops - 1) / loops,
                                 FETCH_SESSION_PARTITIONS_MAX / loops);
     }
+    api->slow = mem_zalloc(loops * sizeof(*api->slow));
     api->producer_ids = producer_ids_open(options->controller, options->node_id,
                                           options->producer_id_block);
     return api;
@@ -38,6 +39,7 @@ void api_free(struct api *api)
         fetch_sessions_close(api->sessions[i]);
     }
     mem_free(api->sessions);
+    mem_free(api->slow);
     producer_ids_close(api->producer_ids);
     mem_free(api);
 }

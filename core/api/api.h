@@ -8,6 +8,7 @@
 #ifndef API_API_H
 #define API_API_H
 
+#include "base/trace.h"
 #include "cluster/topic_create.h"
 #include "net/conn.h"
 #include "run/flow.h"
@@ -30,6 +31,7 @@ struct api_options {
     uint32_t fetch_sessions; /* of the whole process */
     struct topic_create_defaults topic_defaults;
     uint32_t producer_id_block; /* ids that one command sets aside */
+    int64_t slow_request_ms;    /* told of from so long on; 0: never */
 };
 
 /* What clients are told of a listener, by its index in net/. */
@@ -44,6 +46,7 @@ struct api {
     struct api_options options;
     struct fetch_sessions **sessions; /* one a loop */
     struct producer_ids *producer_ids;
+    struct trace_gate *slow; /* for lines about slow requests, one a loop */
 };
 
 struct api_request {
@@ -57,6 +60,7 @@ struct api_request {
     struct reader body;
     struct writer writer;
     struct flow flow; /* of handlers that wait */
+    void *own;        /* the handler's, for as long as the request */
 };
 
 /* Control loop, once the metadata is there. */

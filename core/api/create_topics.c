@@ -45,7 +45,7 @@ static struct create_topics *create_topics_of(struct flow *flow)
 {
     struct api_request *r = container_of(flow, struct api_request, flow);
 
-    return r->request->context;
+    return r->own;
 }
 
 void handle_create_topics(struct api_request *r)
@@ -58,7 +58,7 @@ void handle_create_topics(struct api_request *r)
     if (!api_decoded(r)) {
         return;
     }
-    r->request->context = c;
+    r->own = c;
     flow_start(&r->flow, create_topics_steps, ARRAY_COUNT(create_topics_steps));
 }
 

@@ -38,7 +38,7 @@ static struct delete_topics *delete_topics_of(struct flow *flow)
 {
     struct api_request *r = container_of(flow, struct api_request, flow);
 
-    return r->request->context;
+    return r->own;
 }
 
 void handle_delete_topics(struct api_request *r)
@@ -50,7 +50,7 @@ void handle_delete_topics(struct api_request *r)
     if (!api_decoded(r)) {
         return;
     }
-    r->request->context = d;
+    r->own = d;
     flow_start(&r->flow, delete_topics_steps, ARRAY_COUNT(delete_topics_steps));
 }
 

@@ -77,6 +77,9 @@ void dispatch_request(void *arg, struct request *request)
     r->correlation_id = header.correlation_id;
     r->client_id = header.client_id;
     r->body.arena_bytes_max = DECODED_BYTES_MAX;
+    if (api->options.slow_request_ms > 0) {
+        flow_measure(&r->flow, ARENA_NEW(r->arena, struct flow_times));
+    }
     info = api_find(r->key);
     entry = dispatch_find(r->key);
     if (info == NULL || entry == NULL) {

@@ -70,7 +70,7 @@ static struct fetch *fetch_of(struct flow *flow)
 {
     struct api_request *r = container_of(flow, struct api_request, flow);
 
-    return r->request->context;
+    return r->own;
 }
 
 static struct env *fetch_env(const struct fetch *f)
@@ -86,9 +86,9 @@ static bool fetch_is_by_id(const struct fetch *f)
 /* The client hung up while the request waits. */
 static void fetch_gone(struct request *request)
 {
-    struct fetch *f = request->context;
+    struct api_request *r = request->context;
 
-    flow_cancel(&f->r->flow, ERR_CANCELLED);
+    flow_cancel(&r->flow, ERR_CANCELLED);
 }
 
 void handle_fetch(struct api_request *r)
@@ -102,7 +102,7 @@ void handle_fetch(struct api_request *r)
         return;
     }
     f->sessions = r->api->sessions[loop_index(conn_loop(r->request->conn))];
-    r->request->context = f;
+    r->own = f;
     r->request->gone = fetch_gone;
     flow_start(&r->flow, fetch_steps, ARRAY_COUNT(fetch_steps));
 }

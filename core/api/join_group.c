@@ -49,7 +49,8 @@ static void join_group_done(struct coordinator_ask *ask)
 
 static void join_group_gone(struct request *request)
 {
-    struct join_group *j = request->context;
+    struct api_request *r = request->context;
+    struct join_group *j = r->own;
 
     coordinator_gone(&j->join.ask);
 }
@@ -108,7 +109,7 @@ void handle_join_group(struct api_request *r)
                                                 : body.rebalance_timeout_ms,
         .id_required = r->version >= 4,
         .can_skip = r->version >= 9};
-    r->request->context = j;
+    r->own = j;
     r->request->gone = join_group_gone;
     coordinator_join(&j->join);
 }

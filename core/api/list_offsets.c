@@ -54,7 +54,7 @@ static struct list_offsets *list_offsets_of(struct flow *flow)
 {
     struct api_request *r = container_of(flow, struct api_request, flow);
 
-    return r->request->context;
+    return r->own;
 }
 
 void handle_list_offsets(struct api_request *r)
@@ -66,7 +66,7 @@ void handle_list_offsets(struct api_request *r)
     if (!api_decoded(r)) {
         return;
     }
-    r->request->context = list;
+    r->own = list;
     flow_start(&r->flow, list_offsets_steps, ARRAY_COUNT(list_offsets_steps));
 }
 

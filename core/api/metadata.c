@@ -62,7 +62,7 @@ static struct metadata *metadata_of(struct flow *flow)
 {
     struct api_request *r = container_of(flow, struct api_request, flow);
 
-    return r->request->context;
+    return r->own;
 }
 
 void handle_metadata(struct api_request *r)
@@ -78,7 +78,7 @@ void handle_metadata(struct api_request *r)
     /* Version 0 has no null: there an empty list means all. */
     m->all = m->body.topics_count < 0 ||
              (r->version == 0 && m->body.topics_count == 0);
-    r->request->context = m;
+    r->own = m;
     flow_start(&r->flow, metadata_steps, ARRAY_COUNT(metadata_steps));
 }
 

@@ -55,7 +55,7 @@ static struct produce *produce_of(struct flow *flow)
 {
     struct api_request *r = container_of(flow, struct api_request, flow);
 
-    return r->request->context;
+    return r->own;
 }
 
 void handle_produce(struct api_request *r)
@@ -67,7 +67,7 @@ void handle_produce(struct api_request *r)
     if (!api_decoded(r)) {
         return;
     }
-    r->request->context = p;
+    r->own = p;
     for (int32_t i = 0; i < p->body.topic_data_count; i++) {
         p->part_count += (uint32_t)p->body.topic_data[i].partition_data_count;
     }

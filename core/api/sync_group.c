@@ -34,7 +34,8 @@ static void sync_group_done(struct coordinator_ask *ask)
 
 static void sync_group_gone(struct request *request)
 {
-    struct sync_group *s = request->context;
+    struct api_request *r = request->context;
+    struct sync_group *s = r->own;
 
     coordinator_gone(&s->sync.ask);
 }
@@ -78,7 +79,7 @@ void handle_sync_group(struct api_request *r)
         .protocol = body.protocol_name,
         .assignments = sync_group_assignments(r->arena, &body),
         .assignments_count = MAX(body.assignments_count, 0)};
-    r->request->context = s;
+    r->own = s;
     r->request->gone = sync_group_gone;
     coordinator_sync(&s->sync);
 }

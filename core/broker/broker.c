@@ -9,6 +9,7 @@
 #include "broker/broker.h"
 
 #include "api/dispatch.h"
+#include "api/report.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
@@ -73,6 +74,11 @@ static void broker_request(void *arg, struct request *request)
 static bool broker_overlaps(void *arg, const uint8_t *frame, uint32_t bytes)
 {
     return dispatch_overlaps(((struct server *)arg)->api, frame, bytes);
+}
+
+static void broker_answered(void *arg, struct request *request)
+{
+    report_answered(((struct server *)arg)->api, request);
 }
 
 /* The process can neither start, go on nor answer: says why, and ends. What is
@@ -184,6 +190,9 @@ static void broker_open_net(struct server *server)
                    .half_frame_ms = settings->limits.frame_ms},
         .handler = {.request = broker_request,
                     .overlaps = broker_overlaps,
+                    .answered = settings->limits.slow_request_ms == 0
+                                    ? NULL
+                                    : broker_answered,
                     .arg = server},
         .budget = &server->budget,
         .congestion = "cubic"};
@@ -318,7 +327,8 @@ static void broker_open_api(struct server *server)
         .listeners = server->api_listeners,
         .fetch_sessions = settings->limits.fetch_sessions,
         .topic_defaults = broker_create_defaults(settings),
-        .producer_id_block = PRODUCER_ID_BLOCK};
+        .producer_id_block = PRODUCER_ID_BLOCK,
+        .slow_request_ms = settings->limits.slow_request_ms};
 
     server->api = api_open(&options);
 }
@@ -421,11 +431,21 @@ static void broker_stop(struct server *server)
     }
 }
 
-/* The first signal asks politely, the second one does not. */
+/* SIGUSR1 asks what runs. Of the others, the first asks politely for the end,
+ * the second does not. */
 static void broker_signal(void *arg, int signal)
 {
     struct server *server = arg;
 
+    if (signal == SIGUSR1) {
+        if (server->ready && !server->stopping) {
+            report_running(server->api, server->net);
+        } else {
+            trace(TRACE_INFO, "runs: nothing, it %s",
+                  server->stopping ? "stops" : "starts");
+        }
+        return;
+    }
     if (server->stopping) {
         if (env_now_ms(loop_env(loops_at(server->loops, 0))) -
                 server->stop_begun_ms <

@@ -86,6 +86,7 @@ struct settings {
         uint32_t partitions_per_topic;
         uint32_t partitions; /* of the whole broker */
         uint32_t groups;
+        int64_t slow_request_ms; /* told of on stderr; 0: none */
     } limits;
 
     struct {

@@ -104,6 +104,10 @@ const struct setting settings_scalars[] = {
             NULL, "The most partitions of all topics together."),
     SETTING("limits.groups", INT, limits.groups, "50000", 1, MILLION, NULL,
             "The most consumer groups."),
+    SETTING("limits.slow_request", DURATION, limits.slow_request_ms, "0", 0,
+            DAY, NULL,
+            "A request that takes so long is told of on stderr, with the "
+            "time of each step; 0: none."),
 
     SETTING("coordinator.initial_rebalance_delay", DURATION,
             coordinator.initial_rebalance_delay_ms, "3s", 0, HOUR,

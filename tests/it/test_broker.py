@@ -1,5 +1,7 @@
 """The broker as its operator sees it: starts, stops, its files and its SQL."""
+import os
 import pathlib
+import re
 import signal
 import sqlite3
 import subprocess
@@ -277,3 +279,58 @@ def test_deleted_topics_leave_no_files(start_broker):
     while list(log.glob("t-*")):
         assert time.monotonic() < deadline, list(log.iterdir())
         time.sleep(0.05)
+
+
+def printed(broker, pattern, deadline_s=10):
+    """What the broker prints and matches, within so long."""
+    log = pathlib.Path(broker.dir()).parent / "log"
+    deadline = time.monotonic() + deadline_s
+    while not (found := re.search(pattern, log.read_text())):
+        assert time.monotonic() < deadline, log.read_text()
+        time.sleep(0.02)
+    return found
+
+
+def park(connection, wait_ms):
+    """A fetch that waits for a record; nobody reads the answer yet."""
+    connection.send("Fetch", 11, ReplicaId=-1, MaxWaitMs=wait_ms, MinBytes=1,
+                    Topics=[{"Topic": "t", "Partitions": [
+                        {"Partition": 0, "PartitionMaxBytes": 1000}]}])
+
+
+def test_a_slow_request_is_told_step_by_step(start_broker):
+    broker = start_broker(**{"limits.slow_request": "200ms"})
+    with Connection(broker.bootstrap) as raw:
+        create(raw, "t")
+        park(raw, 300)
+        raw.receive("Fetch", 11)
+        told = printed(
+            broker, r"slow: Fetch version 11 of .* at 127\.0\.0\.1:\d+ took "
+            r"(\d+) us: begin (\d+) us, wait (\d+) us, read (\d+) us, "
+            r"respond (\d+) us\n")
+        total, *steps = map(int, told.groups())
+        assert total == sum(steps) and steps[1] >= 290_000
+        raw.call("Heartbeat", 4, GroupId="nobody")
+    log = pathlib.Path(broker.dir()).parent / "log"
+    assert log.read_text().count("slow: Fetch") == 1
+    assert "slow: Heartbeat" not in log.read_text()
+
+
+def test_sigusr1_tells_what_runs(start_broker):
+    """And ends nothing. Without the setting nothing is told of itself."""
+    broker = start_broker()
+    with Connection(broker.bootstrap) as raw, \
+            Connection(broker.bootstrap) as parked:
+        create(raw, "t")
+        park(parked, 60_000)
+        time.sleep(0.3)
+        os.kill(int(broker.pid()), signal.SIGUSR1)
+        told = printed(broker, r"runs: Fetch version 11 of .* at "
+                       r"127\.0\.0\.1:\d+: in step wait since (\d+) ms\n")
+        assert 200 <= int(told[1]) < 10_000
+        printed(broker, r"runs: 2 connections on \d+ loops?\n")
+        produce(raw, "t", batch([b"x"]))
+        answer = parked.receive("Fetch", 11)
+        assert answer["Responses"][0]["Partitions"][0]["HighWatermark"] == 1
+    log = pathlib.Path(broker.dir()).parent / "log"
+    assert "slow:" not in log.read_text()

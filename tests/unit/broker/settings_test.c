@@ -116,6 +116,7 @@ static void without_a_word_everything_has_its_default(void **state)
     assert_int_equal(s->limits.idle_ms, 600000);
     assert_int_equal(s->limits.frame_ms, 30000);
     assert_int_equal(s->limits.loops, 0);
+    assert_int_equal(s->limits.slow_request_ms, 0);
     assert_int_equal(s->coordinator.initial_rebalance_delay_ms, 3000);
     assert_int_equal(s->coordinator.session_ms_min, 6000);
     assert_int_equal(s->coordinator.session_ms_max, 1800000);
@@ -635,6 +636,7 @@ static void every_setting_keeps_its_limits(void **state)
         {"limits.partitions_per_topic", "1", "0", "100000", "100001"},
         {"limits.partitions", "1", "0", "1000000", "1000001"},
         {"limits.groups", "1", "0", "1000000", "1000001"},
+        {"limits.slow_request", "0", "-1ms", "1d", "25h"},
         {"coordinator.initial_rebalance_delay", "0", "-1ms", "1h", "61m"},
         {"coordinator.session_min", "1ms", "0", "30m", "31m"},
         {"coordinator.session_max", "6s", "5s", "2147483647ms", "25d"},
