@@ -11,9 +11,15 @@
  * segment: the old one's indexes are completed, its producers' state is stored
  * once it is synced.
  *
- * A full disk refuses: what was queued is answered with ERR_FULL, the
- * producers' state is read back from what is in the log. Any other failed write
- * ends the log. */
+ * A full disk refuses: what was queued is answered with ERR_FULL, and the
+ * producers are told that it was given back. Any other failed write ends the
+ * log.
+ *
+ * Invariants:
+ * 1. What is in the queue, or on its way from it, was taken by the producers
+ *    and is not settled; all else is.
+ * 2. An append is answered once, in the turn after which it is settled or given
+ *    back. */
 #include "log/log_private.h"
 
 #include "base/mem.h"
@@ -109,22 +115,22 @@ static bool log_has_room(struct log *log, uint32_t bytes)
     return log->room_bytes >= (int64_t)bytes;
 }
 
-/* The producers know what is in the log, and no more, after something was
- * refused. Errors: ERR_DISK (not yet, or the log cannot go on). */
-static enum err log_replay_due(struct log *log)
+/* Whether the log has room. Whoever it has none for comes again, with this
+ * batch first. */
+static enum err log_append_fits(struct log *log, struct log_append *append,
+                                const struct batch_header *batch)
 {
-    uint64_t read_bytes = 0;
-    struct why why;
     enum err err = ERR_NONE;
 
-    if (log->replay_due && !log->broken) {
-        err = log_replay(log, &read_bytes, &why);
-        log->replay_due = err != ERR_NONE;
-        if (err && !file_err_passes(err)) {
-            log_fail(log, &why);
-        }
+    if (append->bytes > (uint64_t)log->config.segment_bytes) {
+        err = ERR_RECORD_LIST_TOO_LARGE;
+    } else if (append->from_client && !log_has_room(log, append->bytes)) {
+        err = ERR_FULL;
     }
-    return err ? ERR_DISK : ERR_NONE;
+    if (err && append->from_client && log->producers != NULL) {
+        log->producers->refuse(log->producers, batch, env_wall_ms(log->env));
+    }
+    return err;
 }
 
 /* What refuses a batch before it has an offset. */
@@ -135,9 +141,6 @@ static enum err log_append_check(struct log *log, struct log_append *append,
         return ERR_CLOSED;
     }
     if (log->broken) {
-        return ERR_DISK;
-    }
-    if (log_replay_due(log)) {
         return ERR_DISK;
     }
     if (append->from_client && log->producers != NULL) {
@@ -153,13 +156,7 @@ static enum err log_append_check(struct log *log, struct log_append *append,
     if (append->as_given && batch->base_offset < log->next_offset) {
         return ERR_OFFSET_OUT_OF_RANGE;
     }
-    if (append->bytes > (uint64_t)log->config.segment_bytes) {
-        return ERR_RECORD_LIST_TOO_LARGE;
-    }
-    if (append->from_client && !log_has_room(log, append->bytes)) {
-        return ERR_FULL;
-    }
-    return ERR_NONE;
+    return log_append_fits(log, append, batch);
 }
 
 /* The batch takes its place in the log, at base. */
@@ -174,7 +171,7 @@ static void log_place(struct log *log, struct log_append *append,
     append->base_offset = base;
     append->last_offset = base + batch->last_offset_delta;
     if (log->producers != NULL) {
-        log->producers->note(log->producers, batch, env_wall_ms(log->env));
+        log->producers->take(log->producers, batch, env_wall_ms(log->env));
     }
 }
 
@@ -293,22 +290,23 @@ struct point_file *log_state_file(struct log *log, const char *name,
 
 /* Begins a segment where the last batch ends: a hole behind it (a reservation
  * that came to nothing) is the new one's, so that recovery can tell that two
- * segments follow each other. Errors: ERR_FULL, ERR_DISK: nothing has changed.
- */
+ * segments follow each other. The old one's indexes are complete before it
+ * ends: a start takes a sealed segment's as they are. Errors: ERR_FULL,
+ * ERR_LIMIT, ERR_DISK: nothing has changed. */
 enum err log_roll(struct log *log, struct why *why)
 {
     struct segment *old = log_active(log);
     struct segment *fresh = NULL;
     int64_t base = log->batches_end;
-    enum err err =
-        segment_create(log->env->disk, log->folder, base, &fresh, why);
+    enum err err = segment_seal(old, why);
 
+    if (!err) {
+        err = segment_create(log->env->disk, log->folder, base, &fresh, why);
+    } else if (!file_err_passes(err)) {
+        log_fail(log, why);
+    }
     if (err) {
         return err;
-    }
-    err = segment_seal(old, why);
-    if (err && !file_err_passes(err)) {
-        log_fail(log, why);
     }
     fresh->created_ms = env_wall_ms(log->env);
     log_push_segment(log, fresh);
@@ -350,8 +348,7 @@ static bool log_must_roll(struct log *log, const struct log_gather *gather,
     return retain_must_roll(&roll);
 }
 
-/* Takes from the queue what is not to be written, and answers it. The
- * producers forget what is not in the log. */
+/* Takes from the queue what is not to be written, and answers it. */
 static void log_refuse_queue(struct log *log, struct log_gather *gather,
                              enum err err)
 {
@@ -394,8 +391,9 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
     if (!reserved) {
         log->next_offset = log->end_offset;
     }
-    log->replay_due = err != ERR_CLOSED;
-    (void)log_replay_due(log);
+    if (log->producers != NULL) {
+        log->producers->give_back(log->producers);
+    }
 }
 
 /* One append is in the file: indexes it, moves the end. */
@@ -441,6 +439,9 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
     }
     for (int i = 0; i < gather->count; i++) {
         log_wrote(log, gather->appends[i]);
+    }
+    if (log->producers != NULL) {
+        log->producers->settle(log->producers, log->end_offset);
     }
     gather->count = 0;
     gather->bytes = 0;
@@ -496,6 +497,15 @@ static void log_write_flush(struct log *log)
     }
 }
 
+/* Once, until one is begun: while a disk is full each append finds out. */
+static void log_tell_roll(struct log *log, enum err err, const struct why *why)
+{
+    if (err && !log->roll_failed) {
+        trace(TRACE_WARN, "cannot begin a segment: %s", why->text);
+    }
+    log->roll_failed = err != ERR_NONE;
+}
+
 static void log_write_queue(struct log *log)
 {
     struct log_gather gather;
@@ -514,9 +524,7 @@ static void log_write_queue(struct log *log)
             err = log_write_gathered(log, &gather);
             if (!err && log_must_roll(log, &gather, &batch)) {
                 err = log_roll(log, &why);
-                if (err) {
-                    trace(TRACE_ERROR, "%s", why.text);
-                }
+                log_tell_roll(log, err, &why);
             }
         }
         gather.parts[gather.count] =

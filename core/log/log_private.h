@@ -82,7 +82,7 @@ struct log {
     struct env_timer close_timer;
     bool flush_timer_set;
     bool epochs_changed; /* and not yet handed to a flush */
-    bool replay_due;     /* the producers know what is not in the log */
+    bool roll_failed;    /* and that was told */
     bool state_removed;  /* by the last log_replay(): wants a sync */
     bool removing;
     bool broken;

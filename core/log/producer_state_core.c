@@ -28,6 +28,15 @@ enum {
     PRODUCER_STATE_BATCH_BYTES = 24,
 };
 
+/* A batch that was taken, and what was known of its producer before. */
+struct producer_taken {
+    struct batch_header batch;
+    int64_t seen_ms;
+    bool is_settled;
+    bool was_known;
+    struct producer_entry before; /* but for its links */
+};
+
 static struct producer_state *producer_state_of(struct log_producers *p)
 {
     return container_of(p, struct producer_state, producers);
@@ -154,6 +163,10 @@ void producer_state_clear(struct producer_state *state)
     }
     list_init(&state->oldest);
     state->count = 0;
+    mem_free(state->taken);
+    state->taken = NULL;
+    state->taken_count = 0;
+    state->taken_capacity = 0;
 }
 
 void producer_state_fini(struct producer_state *state)
@@ -222,7 +235,9 @@ enum err producer_state_check(const struct producer_state *state,
     if (batch->producer_epoch < entry->epoch) {
         return ERR_INVALID_PRODUCER_EPOCH;
     }
-    if (batch->producer_epoch == entry->epoch && entry->count > 0) {
+    if (batch->producer_epoch == entry->epoch && entry->awaits) {
+        expected = entry->awaited_sequence;
+    } else if (batch->producer_epoch == entry->epoch && entry->count > 0) {
         expected = batch_sequence_add(
             entry->batches[entry->count - 1].last_sequence, 1);
     }
@@ -264,6 +279,7 @@ void producer_state_note(struct producer_state *state,
     list_remove(&entry->node);
     list_push(&state->oldest, &entry->node);
     entry->seen_ms = MAX(entry->seen_ms, seen_ms);
+    entry->awaits = false;
     if ((batch->attributes & BATCH_CONTROL) != 0) {
         producer_state_note_marker(entry, batch);
         return;
@@ -293,6 +309,128 @@ void producer_state_note(struct producer_state *state,
     }
 }
 
+void producer_state_refuse(struct producer_state *state,
+                           const struct batch_header *batch, int64_t seen_ms)
+{
+    struct producer_entry *entry;
+
+    /* Who is known has a sequence to come with already. */
+    if (batch->producer_id < 0 || (batch->attributes & BATCH_CONTROL) != 0 ||
+        producer_state_entry(state, batch->producer_id) != NULL) {
+        return;
+    }
+    entry = producer_state_add(state, batch->producer_id);
+    entry->epoch = batch->producer_epoch;
+    entry->seen_ms = seen_ms;
+    entry->awaited_sequence = batch->base_sequence;
+    entry->awaits = true;
+}
+
+void producer_state_take(struct producer_state *state,
+                         const struct batch_header *batch, int64_t seen_ms)
+{
+    struct producer_taken *taken;
+    const struct producer_entry *entry;
+
+    if (batch->producer_id < 0) {
+        return;
+    }
+    if (state->taken_count == state->taken_capacity) {
+        state->taken_capacity = MAX(state->taken_capacity * 2, 4U);
+        state->taken = mem_realloc(state->taken, sizeof(state->taken[0]) *
+                                                     state->taken_capacity);
+    }
+    entry = producer_state_entry(state, batch->producer_id);
+    taken = &state->taken[state->taken_count++];
+    taken->batch = *batch;
+    taken->seen_ms = seen_ms;
+    taken->is_settled = false;
+    taken->was_known = entry != NULL;
+    if (entry != NULL) {
+        taken->before = *entry;
+    }
+    producer_state_note(state, batch, seen_ms);
+}
+
+/* The first n that were taken are forgotten. Most logs are idle: what is empty
+ * has no memory. */
+static void producer_state_drop_taken(struct producer_state *state, uint32_t n)
+{
+    state->taken_count -= n;
+    if (state->taken_count > 0) {
+        memmove(state->taken, state->taken + n,
+                sizeof(state->taken[0]) * state->taken_count);
+        return;
+    }
+    mem_free(state->taken);
+    state->taken = NULL;
+    state->taken_capacity = 0;
+}
+
+void producer_state_settle(struct producer_state *state, int64_t end_offset)
+{
+    uint32_t first = 0;
+
+    for (uint32_t i = 0; i < state->taken_count; i++) {
+        struct producer_taken *taken = &state->taken[i];
+
+        taken->is_settled =
+            taken->is_settled || batch_last_offset(&taken->batch) < end_offset;
+        if (taken->is_settled && first == i) {
+            first++;
+        }
+    }
+    if (first > 0) {
+        producer_state_drop_taken(state, first);
+    }
+}
+
+/* The producer is what it was before the batch was taken. */
+static void producer_state_undo(struct producer_state *state,
+                                const struct producer_taken *taken)
+{
+    int64_t id = taken->batch.producer_id;
+    struct producer_entry *entry = producer_state_entry(state, id);
+    struct producer_entry *next;
+    struct list node;
+
+    if (!taken->was_known) {
+        if (entry != NULL) {
+            producer_state_remove(state, entry);
+        }
+        return;
+    }
+    /* It may have gone meanwhile, for want of room. */
+    entry = entry != NULL ? entry : producer_state_add(state, id);
+    next = entry->next;
+    node = entry->node;
+    *entry = taken->before;
+    entry->next = next;
+    entry->node = node;
+}
+
+void producer_state_give_back(struct producer_state *state)
+{
+    uint32_t count = state->taken_count;
+
+    for (uint32_t i = count; i > 0; i--) {
+        producer_state_undo(state, &state->taken[i - 1]);
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        const struct producer_taken *taken = &state->taken[i];
+
+        /* A range that was reserved may be settled before one below it. */
+        if (taken->is_settled) {
+            producer_state_note(state, &taken->batch, taken->seen_ms);
+        } else {
+            producer_state_refuse(state, &taken->batch, taken->seen_ms);
+        }
+    }
+    if (count > 0) {
+        producer_state_drop_taken(state, count);
+    }
+}
+
 /* How many batches of the entry lie below before_offset: the older ones. */
 static uint8_t producer_state_below(const struct producer_entry *entry,
                                     int64_t before_offset)
@@ -316,7 +454,8 @@ static uint8_t producer_state_below(const struct producer_entry *entry,
 static bool producer_state_has(const struct producer_entry *entry,
                                int64_t before_offset)
 {
-    return entry->count == 0 || producer_state_below(entry, before_offset) > 0;
+    return !entry->awaits && (entry->count == 0 ||
+                              producer_state_below(entry, before_offset) > 0);
 }
 
 char *producer_state_encode_kafka(const struct producer_state *state,
@@ -504,6 +643,31 @@ static enum err producer_state_on_check(struct log_producers *producers,
                                 base_offset);
 }
 
+static void producer_state_on_refuse(struct log_producers *producers,
+                                     const struct batch_header *batch,
+                                     int64_t seen_ms)
+{
+    producer_state_refuse(producer_state_of(producers), batch, seen_ms);
+}
+
+static void producer_state_on_take(struct log_producers *producers,
+                                   const struct batch_header *batch,
+                                   int64_t seen_ms)
+{
+    producer_state_take(producer_state_of(producers), batch, seen_ms);
+}
+
+static void producer_state_on_settle(struct log_producers *producers,
+                                     int64_t end_offset)
+{
+    producer_state_settle(producer_state_of(producers), end_offset);
+}
+
+static void producer_state_on_give_back(struct log_producers *producers)
+{
+    producer_state_give_back(producer_state_of(producers));
+}
+
 static void producer_state_on_note(struct log_producers *producers,
                                    const struct batch_header *batch,
                                    int64_t seen_ms)
@@ -549,6 +713,10 @@ void producer_state_init(struct producer_state *state, int64_t expiration_ms)
 {
     *state = (struct producer_state){
         .producers = {.check = producer_state_on_check,
+                      .refuse = producer_state_on_refuse,
+                      .take = producer_state_on_take,
+                      .settle = producer_state_on_settle,
+                      .give_back = producer_state_on_give_back,
                       .note = producer_state_on_note,
                       .reset = producer_state_on_reset,
                       .save = producer_state_on_save,

@@ -4,9 +4,11 @@
  * log that keeps its records: the producer state of a partition (producer_state
  * _core.h), that of a lane, or nobody. All is called on the log's owner loop.
  *
- * note() comes at log_append(), before the write, so that check() sees what is
- * in flight; a reserved range is noted when it is filled, which may be after
- * batches that lie above it. */
+ * Happy path of a batch: check(), take() at log_append(), so that the next
+ * check() sees what is in flight, settle() once it is written. What is refused
+ * between the two, on a full disk, is given_back(): nothing is read for that. A
+ * reserved range is taken when it is filled, which may be after batches that
+ * lie above it. */
 #ifndef LOG_PRODUCERS_H
 #define LOG_PRODUCERS_H
 
@@ -18,10 +20,23 @@ struct log_producers {
     enum err (*check)(struct log_producers *producers,
                       const struct batch_header *batch, bool *duplicate,
                       int64_t *base_offset);
-    /* The batch is in the log at batch->base_offset (append and recovery). A
-     * batch that was noted before may come again: it changes nothing. seen_ms:
-     * when the broker took it, by the wall clock: whatever times a client
-     * gives, its producer is remembered from then on. */
+    /* check() would have it, but the log has no room: it is given no offset.
+     * Who was unknown must come with this sequence again, before any other. */
+    void (*refuse)(struct log_producers *producers,
+                   const struct batch_header *batch, int64_t seen_ms);
+    /* The batch is on its way into the log, to batch->base_offset: note(),
+     * until give_back(). seen_ms: when the broker took it, by the wall clock:
+     * whatever times a client gives, its producer is remembered from then on.
+     */
+    void (*take)(struct log_producers *producers,
+                 const struct batch_header *batch, int64_t seen_ms);
+    /* What was taken below end_offset is in the log. */
+    void (*settle)(struct log_producers *producers, int64_t end_offset);
+    /* What was taken and not settled is not in the log, and will not be: as if
+     * it had come to refuse(). */
+    void (*give_back)(struct log_producers *producers);
+    /* Recovery: the batch is in the log at batch->base_offset. One that was
+     * noted before may come again: it changes nothing. */
     void (*note)(struct log_producers *producers,
                  const struct batch_header *batch, int64_t seen_ms);
     /* Forget everything: load() and note() follow for what the log holds. */

@@ -5,13 +5,15 @@
  *
  * The real log on a disk that loses what was not synced. Idempotent producers
  * with up to five batches in flight, plain ones, reservations that are filled
- * or given up, rolls, retention, deletion of the start, truncations; the
- * process is killed, the power goes, or it stops cleanly; then producers send
- * again what was not answered. At every start, and at the end:
+ * or given up, rolls, retention, deletion of the start, truncations; the disk
+ * is full for a while, and producers hear late of what was refused; the process
+ * is killed, the power goes, or it stops cleanly; then producers send again
+ * what was not answered. At every start, and at the end:
  *
  *   - what was below the flushed end is there, where it was, as it was, unless
  *     retention or a truncation took it;
- *   - each sequence of a producer is there once, and none is missing;
+ *   - each sequence of a producer is there once, and none is missing, nor is
+ *     one taken while one before it was refused;
  *   - nothing is reported as damaged, for nothing was;
  *   - after a mere kill little more is read than the last second wrote. */
 #include "base/arena.h"
@@ -65,6 +67,7 @@ struct producer {
     int32_t sent;     /* the next one to send */
     int32_t acked;    /* all below are on disk */
     int32_t sequence; /* of the next one made */
+    int32_t refused;  /* the first that was, and has not heard of it; -1 */
 };
 
 static struct world {
@@ -87,6 +90,7 @@ static struct world {
     uint64_t seed;
     int starts;
     bool loud;
+    bool full; /* the disk is */
     bool closed;
 } w;
 
@@ -196,7 +200,14 @@ static void found_batch(const struct batch_header *h)
     if (h->producer_id > 0) {
         int32_t *last = &last_sequence[h->producer_id - 1];
 
-        if (*last >= 0 && h->base_sequence != *last + 1) {
+        bool is_first = *last < 0;
+
+        if (is_first && log_start_offset(w.log) == 0 && h->base_sequence != 0) {
+            wrong("producer %lld begins with sequence %d at %lld",
+                  (long long)h->producer_id, h->base_sequence,
+                  (long long)h->base_offset);
+        }
+        if (!is_first && h->base_sequence != *last + 1) {
             wrong("producer %lld: sequence %d follows %d at %lld",
                   (long long)h->producer_id, h->base_sequence, *last,
                   (long long)h->base_offset);
@@ -298,6 +309,27 @@ static void done(struct log_append *append, enum err err)
         unlink_sending(s);
         return;
     }
+    if (s->producer >= 0 && w.producers[s->producer].refused >= 0) {
+        struct producer *p = &w.producers[s->producer];
+
+        if (s->message < p->refused) {
+            p->refused = s->message;
+        } else if (err == ERR_NONE && s->message > p->refused) {
+            wrong("producer %d: message %d was taken, %d was refused",
+                  s->producer + 1, s->message, p->refused);
+        } else if (err == ERR_OUT_OF_ORDER_SEQUENCE_NUMBER) {
+            unlink_sending(s);
+            return;
+        }
+    }
+    if (err == ERR_FULL && w.full) {
+        say("producer %d: message %d refused", s->producer + 1, s->message);
+        if (s->producer >= 0 && w.producers[s->producer].refused < 0) {
+            w.producers[s->producer].refused = s->message;
+        }
+        unlink_sending(s);
+        return;
+    }
     if (err) {
         wrong("append of %lld, producer %d, message %d: %s", (long long)s->id,
               s->producer + 1, s->message, err_name(err));
@@ -366,13 +398,29 @@ static void send_again(int64_t end)
             p->acked--;
         }
         p->sent = p->acked;
+        p->refused = -1;
     }
     memset(w.reserved_count, 0, sizeof(w.reserved_count));
+}
+
+/* Some learn now what was refused, and go back there. */
+static void hear(void)
+{
+    for (int i = 0; i < PRODUCERS; i++) {
+        struct producer *p = &w.producers[i];
+
+        if (p->refused >= 0 && chance(30)) {
+            say("producer %d hears that %d was refused", i + 1, p->refused);
+            p->sent = p->refused;
+            p->refused = -1;
+        }
+    }
 }
 
 static void do_send(void *arg)
 {
     (void)arg;
+    hear();
     for (int n = (int)below(6); n >= 0; n--) {
         int i = (int)below(PRODUCERS + 1);
         struct producer *p = &w.producers[i % PRODUCERS];
@@ -585,6 +633,22 @@ static void end_life(void)
     start(clean, killed);
 }
 
+/* There is no room for a while; then there is. */
+static void fill_up(void)
+{
+    say("the disk is full");
+    simdisk_limit(w.sim, simdisk_used_bytes(w.sim) + below(6000));
+    w.full = true;
+    for (uint64_t n = 1 + below(6); n > 0; n--) {
+        simenv_run(w.simenv, do_send, NULL);
+        simclock_run_for_ms(&w.clock, (int64_t)below(chance(10) ? 1500 : 20));
+        acknowledge();
+    }
+    w.full = false;
+    simdisk_limit(w.sim, UINT64_MAX);
+    say("it has room again");
+}
+
 static void count_bytes(void)
 {
     if (w.clock.now_us / 1000 - w.bytes_since_ms > 1100) {
@@ -619,8 +683,10 @@ static void step(void)
         /* What is left behind in memory was cancelled or cut. */
         acknowledge();
         send_again(log_end_offset(w.log));
-    } else if (what < 96) {
+    } else if (what < 95) {
         simenv_run(w.simenv, do_epoch, NULL);
+    } else if (what < 97) {
+        fill_up();
     } else {
         end_life();
     }
@@ -679,6 +745,7 @@ static void run(uint64_t seed, bool loud)
                             .retain = true};
     for (int i = 0; i < PRODUCERS; i++) {
         w.producers[i].id = i + 1;
+        w.producers[i].refused = -1;
     }
     if (disk_make_folder(simdisk_disk(w.sim), "/log", NULL) ||
         disk_sync_folder(simdisk_disk(w.sim), "/", NULL)) {

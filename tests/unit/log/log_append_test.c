@@ -401,6 +401,19 @@ static void lane_note(struct log_producers *producers,
     lane->last_base = batch->base_offset;
 }
 
+static void lane_refuse(struct log_producers *producers,
+                        const struct batch_header *batch, int64_t seen_ms)
+{
+}
+
+static void lane_settle(struct log_producers *producers, int64_t end_offset)
+{
+}
+
+static void lane_give_back(struct log_producers *producers)
+{
+}
+
 static void lane_reset(struct log_producers *producers)
 {
     struct lane *lane = lane_of(producers);
@@ -427,6 +440,10 @@ static enum err lane_load(struct log_producers *producers, struct str kafka,
 static void log_works_for_a_lane_that_is_not_the_log(void **state)
 {
     struct lane lane = {.producers = {.check = lane_check,
+                                      .refuse = lane_refuse,
+                                      .take = lane_note,
+                                      .settle = lane_settle,
+                                      .give_back = lane_give_back,
                                       .note = lane_note,
                                       .reset = lane_reset,
                                       .save = lane_save,

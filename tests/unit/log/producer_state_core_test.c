@@ -343,6 +343,140 @@ static void producer_state_refuses_bytes_that_were_changed(void **state)
     producer_state_fini(&back);
 }
 
+static void take(struct producer_state *s, struct one it)
+{
+    struct batch_header h = header(it);
+
+    producer_state_take(s, &h, 1000 + it.offset);
+}
+
+static void refuse(struct producer_state *s, struct one it)
+{
+    struct batch_header h = header(it);
+
+    producer_state_refuse(s, &h, 1000);
+}
+
+/* Five refused ones have pushed out all five of before. */
+static void producer_state_gives_back_what_was_not_written(void **state)
+{
+    struct producer_state s;
+    size_t bytes[2] = {0, 0};
+    char *text[2];
+
+    fill(&s);
+    text[0] = producer_state_encode_deep(&s, INT64_MAX, &bytes[0]);
+    for (int i = 0; i < 7; i++) {
+        take(&s, (struct one){7, 7, 7 + i, 1, 1000 + i, 0});
+    }
+    take(&s, (struct one){6, 9, 0, 1, 1007, 0}); /* a new epoch */
+    take(&s, (struct one){99, 1, 1, 1, 1008, BATCH_TRANSACTIONAL});
+    expect(&s, (struct one){7, 7, 14, 1, 0, 0}, ERR_NONE, -1);
+    expect(&s, (struct one){7, 7, 13, 1, 0, 0}, ERR_NONE, 1006);
+    producer_state_give_back(&s);
+    expect(&s, (struct one){7, 7, 13, 1, 0, 0},
+           ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+    for (int i = 2; i < 7; i++) {
+        expect(&s, (struct one){7, 7, i, 1, 0, 0}, ERR_NONE, 70 + i);
+    }
+    expect(&s, (struct one){7, 7, 7, 1, 0, 0}, ERR_NONE, -1);
+    expect(&s, (struct one){6, 6, 6, 1, 0, 0}, ERR_NONE, -1);
+    text[1] = producer_state_encode_deep(&s, INT64_MAX, &bytes[1]);
+    assert_int_equal(bytes[0], bytes[1]);
+    assert_memory_equal(text[0], text[1], bytes[0]);
+    mem_free(text[0]);
+    mem_free(text[1]);
+    producer_state_fini(&s);
+}
+
+static void producer_state_keeps_what_was_written_before_the_refusal(void **t)
+{
+    struct producer_state s;
+
+    producer_state_init(&s, 1000);
+    take(&s, (struct one){7, 0, 0, 1, 100, 0});
+    take(&s, (struct one){8, 0, 0, 1, 101, 0});
+    take(&s, (struct one){7, 0, 1, 1, 102, 0});
+    producer_state_settle(&s, 101);
+    producer_state_give_back(&s);
+    expect(&s, (struct one){7, 0, 0, 1, 0, 0}, ERR_NONE, 100);
+    expect(&s, (struct one){7, 0, 1, 1, 0, 0}, ERR_NONE, -1);
+    expect(&s, (struct one){8, 0, 0, 1, 0, 0}, ERR_NONE, -1);
+    /* A reserved range below is taken later, and written first. */
+    take(&s, (struct one){7, 0, 9, 1, 110, 0});
+    take(&s, (struct one){8, 0, 0, 1, 105, 0});
+    producer_state_settle(&s, 106);
+    producer_state_give_back(&s);
+    expect(&s, (struct one){7, 0, 1, 1, 0, 0}, ERR_NONE, -1);
+    expect(&s, (struct one){8, 0, 0, 1, 0, 0}, ERR_NONE, 105);
+    assert_null(s.taken);
+    producer_state_fini(&s);
+}
+
+static void producer_state_waits_for_the_first_that_was_refused(void **state)
+{
+    for (int taken = 0; taken < 2; taken++) {
+        struct producer_state s;
+        struct one first = {7, 3, 500, 2, 100, 0};
+
+        producer_state_init(&s, 1000);
+        if (taken == 1) {
+            take(&s, first);
+            take(&s, (struct one){7, 3, 502, 1, 102, 0});
+            producer_state_give_back(&s);
+        } else {
+            refuse(&s, first);
+            refuse(&s, (struct one){7, 3, 503, 1, 0, 0});
+        }
+        expect(&s, (struct one){7, 3, 502, 1, 0, 0},
+               ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+        expect(&s, (struct one){7, 3, 0, 1, 0, 0},
+               ERR_OUT_OF_ORDER_SEQUENCE_NUMBER, -1);
+        expect(&s, (struct one){7, 2, 0, 1, 0, 0}, ERR_INVALID_PRODUCER_EPOCH,
+               -1);
+        expect(&s, (struct one){7, 4, 0, 1, 0, 0}, ERR_NONE, -1);
+        expect(&s, first, ERR_NONE, -1);
+        take(&s, first);
+        producer_state_settle(&s, 102);
+        expect(&s, first, ERR_NONE, 100);
+        expect(&s, (struct one){7, 3, 502, 1, 0, 0}, ERR_NONE, -1);
+        producer_state_fini(&s);
+    }
+}
+
+static void producer_state_stores_nothing_of_who_was_refused(void **state)
+{
+    struct producer_state s;
+    struct producer_state back;
+    size_t bytes = 0;
+    char *text;
+
+    producer_state_init(&s, 500);
+    producer_state_init(&back, 500);
+    note(&s, (struct one){8, 0, 0, 1, 100, 0});
+    refuse(&s, (struct one){7, 0, 5, 1, 0, 0});
+    text = producer_state_encode_kafka(&s, INT64_MAX, &bytes);
+    assert_int_equal(
+        producer_state_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
+    mem_free(text);
+    assert_int_equal(back.count, 1);
+    text = producer_state_encode_deep(&s, INT64_MAX, &bytes);
+    assert_int_equal(producer_state_decode_deep(&back, str_sub(text, bytes)),
+                     ERR_NONE);
+    mem_free(text);
+    assert_int_equal(back.count, 1);
+    /* And it is forgotten as others are. */
+    producer_state_expire(&s, 1500);
+    assert_null(producer_state_find(&s, 7));
+    s.limit = 2;
+    for (int64_t id = 20; id < 40; id++) {
+        refuse(&s, (struct one){id, 0, 0, 1, 0, 0});
+    }
+    assert_int_equal(s.count, 2);
+    producer_state_fini(&s);
+    producer_state_fini(&back);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +496,11 @@ int main(void)
         cmocka_unit_test(producer_state_snapshot_is_kafkas_byte_for_byte),
         cmocka_unit_test(producer_state_leaves_out_what_lies_above),
         cmocka_unit_test(producer_state_refuses_bytes_that_were_changed),
+        cmocka_unit_test(producer_state_gives_back_what_was_not_written),
+        cmocka_unit_test(
+            producer_state_keeps_what_was_written_before_the_refusal),
+        cmocka_unit_test(producer_state_waits_for_the_first_that_was_refused),
+        cmocka_unit_test(producer_state_stores_nothing_of_who_was_refused),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

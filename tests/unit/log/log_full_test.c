@@ -1,0 +1,206 @@
+/* log_full_test.c - what is refused for want of room: in order, and cheaply. */
+#include "lib/fault.h"
+#include "unit/log/one_log.h"
+
+enum { IN_FLIGHT = 5 };
+
+/* Appends in one turn. */
+struct together {
+    struct one_append *list[IN_FLIGHT];
+    int count;
+};
+
+static void append_all(void *arg)
+{
+    struct together *all = arg;
+
+    for (int i = 0; i < all->count; i++) {
+        log_append(all->list[i]->one->log, &all->list[i]->append);
+    }
+}
+
+static struct one_batch nth(int32_t sequence)
+{
+    return (struct one_batch){.count = 1,
+                              .producer_id = 7,
+                              .sequence = sequence,
+                              .value_bytes = 5000};
+}
+
+static void leave(struct one_log *one, uint64_t bytes)
+{
+    simdisk_limit(one->sim, simdisk_used_bytes(one->sim) + bytes);
+}
+
+/* The first batch of a producer that is not known meets a full disk; there is
+ * room again when the second one comes. */
+static void log_takes_no_later_batch_before_the_first_that_it_refused(void **s)
+{
+    for (int twice = 0; twice < 2; twice++) {
+        struct one_log one;
+        struct together all = {.count = 1 + twice};
+
+        one_init(&one, 1);
+        one_open(&one, false);
+        (void)one_put(&one, (struct one_batch){.count = 1});
+        for (int i = 0; i < all.count; i++) {
+            all.list[i] = one_start(&one, nth(40)); /* and its duplicate */
+        }
+        leave(&one, 100);
+        simenv_run(one.simenv, append_all, &all);
+        for (int i = 0; i < all.count; i++) {
+            assert_int_equal(all.list[i]->err, ERR_FULL);
+            assert_false(all.list[i]->append.duplicate);
+        }
+        simdisk_limit(one.sim, UINT64_MAX);
+        for (int32_t later = 41; later < 44; later++) {
+            assert_int_equal(one_append(&one, nth(later))->err,
+                             ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+        }
+        for (int32_t again = 40; again < 44; again++) {
+            assert_int_equal(one_put(&one, nth(again)), again - 39);
+        }
+        assert_true(one_append(&one, nth(40))->append.duplicate);
+        one_close(&one);
+        one_open(&one, true);
+        assert_true(one_append(&one, nth(40))->append.duplicate);
+        one_close(&one);
+        one_fini(&one);
+    }
+}
+
+/* The same where it is the reserve that has no room: a smaller one would fit,
+ * a second later any. */
+static void log_takes_no_later_batch_before_one_that_the_reserve_kept(void **s)
+{
+    struct one_batch small = nth(1);
+    struct one_log one;
+
+    small.value_bytes = 1;
+    one_init(&one, 2);
+    one.config.reserve_bytes = 50000;
+    one_open(&one, false);
+    (void)one_put(&one, (struct one_batch){.count = 1});
+    leave(&one, 53000);
+    assert_int_equal(one_append(&one, nth(0))->err, ERR_FULL);
+    assert_int_equal(one_append(&one, small)->err,
+                     ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    simdisk_limit(one.sim, UINT64_MAX);
+    simclock_run_for_ms(&one.clock, 1100);
+    assert_int_equal(one_append(&one, small)->err,
+                     ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    assert_int_equal(one_put(&one, nth(0)), 1);
+    assert_int_equal(one_put(&one, small), 2);
+    one_close(&one);
+    one_fini(&one);
+}
+
+static void log_takes_no_later_batch_before_one_that_is_too_large(void **s)
+{
+    struct one_batch large = nth(0);
+    struct one_log one;
+
+    large.value_bytes = 20000;
+    one_init(&one, 3);
+    one.config.segment_bytes = 20000;
+    one_open(&one, false);
+    assert_int_equal(one_append(&one, large)->err, ERR_RECORD_LIST_TOO_LARGE);
+    assert_int_equal(one_append(&one, nth(1))->err,
+                     ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    /* It was split, and comes again. */
+    assert_int_equal(one_put(&one, nth(0)), 0);
+    assert_int_equal(one_put(&one, nth(1)), 1);
+    one_close(&one);
+    one_fini(&one);
+}
+
+/* One turn's queue is written up to where a segment does not fit any more: what
+ * was written counts, what was not does not. */
+static void log_keeps_what_was_written_before_the_disk_was_full(void **s)
+{
+    struct one_log one;
+    struct together all = {.count = IN_FLIGHT};
+    int written = 0;
+
+    one_init(&one, 4);
+    one.config.segment_bytes = 12000; /* two of them */
+    one_open(&one, false);
+    for (int i = 0; i < all.count; i++) {
+        all.list[i] = one_start(&one, nth(i));
+    }
+    leave(&one, 12000);
+    simenv_run(one.simenv, append_all, &all);
+    while (written < all.count && all.list[written]->err == ERR_NONE) {
+        written++;
+    }
+    assert_int_equal(written, 2);
+    for (int i = written; i < all.count; i++) {
+        assert_int_equal(all.list[i]->err, ERR_FULL);
+    }
+    simdisk_limit(one.sim, UINT64_MAX);
+    assert_true(one_append(&one, nth(1))->append.duplicate);
+    assert_int_equal(one_append(&one, nth(3))->err,
+                     ERR_OUT_OF_ORDER_SEQUENCE_NUMBER);
+    for (int i = written; i < all.count; i++) {
+        assert_int_equal(one_put(&one, nth(i)), i);
+    }
+    one_close(&one);
+    one_fini(&one);
+}
+
+/* All five that are remembered are pushed out by what is refused, and back. A
+ * log of any size is not read for that. */
+static void log_reads_nothing_when_it_refuses(void **s)
+{
+    struct fault fault;
+    struct one_log one;
+    struct together all = {.count = IN_FLIGHT};
+
+    one_init(&one, 5);
+    fault_init(&fault, simdisk_disk(one.sim));
+    fault.kinds = FAULT_READ;
+    one.disk = &fault.disk;
+    simenv_close(one.simenv);
+    one.simenv = simenv_open(&one.clock, one.disk);
+    one_open(&one, false);
+    for (int32_t i = 0; i < IN_FLIGHT; i++) {
+        assert_int_equal(one_put(&one, nth(i)), i);
+    }
+    leave(&one, 100);
+    for (int turn = 0; turn < 3; turn++) {
+        for (int i = 0; i < all.count; i++) {
+            all.list[i] = one_start(&one, nth(IN_FLIGHT + i));
+        }
+        fault_arm(&fault, 0);
+        simenv_run(one.simenv, append_all, &all);
+        assert_int_equal(fault.calls, 0);
+        for (int i = 0; i < all.count; i++) {
+            assert_int_equal(all.list[i]->err, ERR_FULL);
+        }
+    }
+    simdisk_limit(one.sim, UINT64_MAX);
+    for (int32_t i = 0; i < IN_FLIGHT; i++) {
+        struct one_append *again = one_append(&one, nth(i));
+
+        assert_true(again->append.duplicate);
+        assert_int_equal(again->append.base_offset, i);
+    }
+    assert_int_equal(one_put(&one, nth(IN_FLIGHT)), IN_FLIGHT);
+    one_close(&one);
+    one_fini(&one);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            log_takes_no_later_batch_before_the_first_that_it_refused),
+        cmocka_unit_test(
+            log_takes_no_later_batch_before_one_that_the_reserve_kept),
+        cmocka_unit_test(log_takes_no_later_batch_before_one_that_is_too_large),
+        cmocka_unit_test(log_keeps_what_was_written_before_the_disk_was_full),
+        cmocka_unit_test(log_reads_nothing_when_it_refuses),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
