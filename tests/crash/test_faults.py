@@ -51,11 +51,9 @@ class Run:
         self.check()
 
 
-def run_with(how, at, calls="write,sync,truncate,rename", times=1, log=None,
-             known=0):
+def run_with(how, at, calls="write,sync,truncate,rename", times=1, log=None):
     """A run in which call number `at` goes wrong, up to where the load ends;
-    in the `with` of its caller the node is still as the fault left it. The
-    broker has `known` batches of the idempotent producer before."""
+    in the `with` of its caller the node is still as the fault left it."""
     node = Node()
     arm = node.folder / "arm"
     node.start(FAULT_HOW=how, FAULT_AT=at, FAULT_CALLS=calls, FAULT_ARM=arm,
@@ -63,7 +61,6 @@ def run_with(how, at, calls="write,sync,truncate,rename", times=1, log=None,
     with node.connect() as connection:
         create(connection, *TOPICS)
         run = Run(node, connection)
-    run.idempotent.run(node, known)
     arm.touch()
     run.load()
     return run
@@ -131,9 +128,7 @@ def test_each_call_that_fails_ends_the_process(part, kind, calls):
 def test_a_disk_that_is_full_for_a_moment(part, calls):
     """It may refuse for a while or end; it loses nothing."""
     for at in shard(calls["write"], part, 4 * EVERY):
-        # A producer that is unknown may begin with any sequence: the second
-        # batch in flight would be taken where the first is refused.
-        run = run_with("enospc", at, "write", times=3, known=1)
+        run = run_with("enospc", at, "write", times=3)
         with run.node:
             try:
                 run.check()
