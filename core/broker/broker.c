@@ -4,8 +4,11 @@
  *       -> groups -> topics of config.lua -> clients are accepted, ready.
  * Down: ports closed, requests answered -> groups -> logs, quorum, SQLite
  *       closed and synced -> the mark of a clean stop.
- * A disk that fails in between ends the process at once: what is on disk is
- * what the next start recovers, and no answer leaves that it does not keep. */
+ * A stop is over in less than ten seconds: what is not sealed by then is left
+ * as a crash would leave it. Everything that was acknowledged is on disk
+ * already; the next start takes a little longer. A disk that fails in between
+ * ends the process at once: what is on disk is what the next start recovers,
+ * and no answer leaves that it does not keep. */
 #include "broker/broker.h"
 
 #include "api/dispatch.h"
@@ -27,6 +30,7 @@
 enum {
     STOP_TWICE_MS = 1000, /* a second signal means it only after so long */
     STOP_GRACE_MS = 2000, /* for requests that run when a stop begins */
+    STOP_MS = 8000,       /* for all of a stop */
     REQUESTS_RUNNING_MAX = 256,
     OUTPUT_BYTES_MAX = 4 << 20,
     PRODUCER_ID_BLOCK = 1000,
@@ -61,6 +65,7 @@ struct server {
     struct timespec begun;
     bool stopping;
     int64_t stop_begun_ms;
+    struct env_timer stop_timer;
     uint64_t descriptors; /* that the process may have open; 0: unknown */
     uint16_t bound_port;  /* of the first listener */
     bool ready;
@@ -91,7 +96,7 @@ static void broker_failed(void *arg, const struct why *why)
     _exit(1);
 }
 
-static void broker_stop(struct server *server);
+static void broker_stop_clients(struct server *server);
 
 static struct topic_settings
 broker_topic_defaults(const struct settings *settings)
@@ -228,8 +233,7 @@ static void broker_serve_clients(struct server *server)
     net_start(server->net);
     broker_print_ready(server);
     if (server->stopping) { /* asked to while it started */
-        server->stopping = false;
-        broker_stop(server);
+        broker_stop_clients(server);
     }
 }
 
@@ -418,16 +422,43 @@ static void broker_net_closed(void *arg)
     coordinator_close(server->coordinator, broker_coordinator_closed, server);
 }
 
+/* The first step down; the others follow from it. */
+static void broker_stop_clients(struct server *server)
+{
+    coordinator_stop(server->coordinator);
+    net_close(server->net, STOP_GRACE_MS, broker_net_closed, server);
+}
+
+/* The disk is slow, or there are very many partitions: no more waiting. */
+static void broker_stop_over(struct env_timer *timer)
+{
+    const struct server *server =
+        container_of(timer, struct server, stop_timer);
+    int32_t unsealed = server->controller == NULL
+                           ? 0
+                           : controller_unsealed(server->controller);
+
+    printf("tidemark stopped after %d s, with %d partitions not sealed: the "
+           "next start recovers, nothing acknowledged is lost; the data is in "
+           "%s\n",
+           STOP_MS / 1000, (int)unsealed, server->settings->node.data_dir);
+    fflush(NULL);
+    _exit(0);
+}
+
 static void broker_stop(struct server *server)
 {
+    struct env *env = loop_env(loops_at(server->loops, 0));
+
     if (server->stopping) {
         return;
     }
     server->stopping = true;
-    server->stop_begun_ms = env_now_ms(loop_env(loops_at(server->loops, 0)));
+    server->stop_begun_ms = env_now_ms(env);
+    server->stop_timer.fire = broker_stop_over;
+    env_timer_set(env, &server->stop_timer, STOP_MS);
     if (server->ready) {
-        coordinator_stop(server->coordinator);
-        net_close(server->net, STOP_GRACE_MS, broker_net_closed, server);
+        broker_stop_clients(server);
     }
 }
 

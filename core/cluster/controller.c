@@ -371,6 +371,11 @@ struct loop *controller_loop(const struct controller *controller)
     return loops_at(controller->options.loops, 0);
 }
 
+int32_t controller_unsealed(const struct controller *controller)
+{
+    return controller->open_count;
+}
+
 int32_t controller_node_id(const struct controller *controller)
 {
     return controller->options.node_id;

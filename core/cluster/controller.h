@@ -63,6 +63,8 @@ controller_open(const struct controller_options *options,
  * No change may be under way. Control loop. */
 void controller_close(struct controller *controller, void (*done)(void *arg),
                       void *arg);
+/* Of the partitions of this node, how many are still open. Control loop. */
+int32_t controller_unsealed(const struct controller *controller);
 
 /* A change of the metadata. Caller's memory, in use until done;
  * controller_change_end() then gives back what the result holds. */

@@ -15,8 +15,9 @@
 /* What is left of a stray's name: a folder's name has 255 bytes. */
 enum { STRAY_NAME_BYTES = 210 };
 
-/* Replicas that close at one time. */
-enum { CLOSING_MAX = 256 };
+/* Replicas that close at one time: more than there are disk threads, and few
+ * enough that a stop that runs out of time has sealed most of what it began. */
+enum { CLOSING_MAX = 64 };
 
 /* One partition of a job, on its owner's loop. */
 struct logs_part {
@@ -175,6 +176,7 @@ static void controller_logs_opened_part(struct call *call)
         controller->options.failed(controller->options.arg, &part->why);
     } else {
         job->replicas[part->partition] = part->replica;
+        controller->open_count++;
         controller_logs_tell(controller, part);
     }
     mem_free(part->folder);
@@ -227,6 +229,7 @@ static void controller_logs_closed_part(struct call *call)
 
     mem_free(part);
     job->controller->closing_count--;
+    job->controller->open_count--;
     controller_logs_close_more(job->controller);
     controller_logs_part_done(job);
 }

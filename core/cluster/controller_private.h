@@ -24,6 +24,7 @@ struct controller {
     int64_t promised;       /* partitions of changes that are not applied yet */
     struct list closings;   /* jobs with replicas still to be closed */
     uint32_t closing_count; /* replicas that are being closed */
+    int32_t open_count;     /* replicas that were opened and not closed */
     struct map jobs;        /* by topic name: the newest one, see logs_job */
     bool opened;            /* logs follow the state from here on */
     bool closing;

@@ -19,6 +19,7 @@
  *                  torn    a write ends half-way, then SIGKILL
  *                  short   a write ends half-way and says so
  *                  eio, enospc  the call fails so, and does nothing
+ *                  slow    it takes FAULT_MS longer, as on a busy disk
  *   FAULT_LOG      a file for a line a call: BEGIN END (nanoseconds) NUMBER
  *                  (0: did not count) CALL OFFSET BYTES RESULT WHERE, where
  *                  WHERE is a path, or "socket:PORT" with the peer's port
@@ -47,11 +48,19 @@
 #include <unistd.h>
 
 enum kind { KIND_WRITE, KIND_SYNC, KIND_TRUNCATE, KIND_RENAME, KIND_COUNT };
-enum how { HOW_NONE, HOW_KILL, HOW_TORN, HOW_SHORT, HOW_EIO, HOW_ENOSPC };
+enum how {
+    HOW_NONE,
+    HOW_KILL,
+    HOW_TORN,
+    HOW_SHORT,
+    HOW_EIO,
+    HOW_ENOSPC,
+    HOW_SLOW,
+};
 
 static const char *const kind_names[] = {"write", "sync", "truncate", "rename"};
-static const char *const how_names[] = {"",      "kill", "torn",
-                                        "short", "eio",  "enospc"};
+static const char *const how_names[] = {"",    "kill",   "torn", "short",
+                                        "eio", "enospc", "slow"};
 
 /* What the environment says, read once before main. */
 static struct {
@@ -61,6 +70,7 @@ static struct {
     const char *arm;
     long at;
     long times;
+    long ms;
     enum how how;
     int log;
 } fault = {.log = -1};
@@ -123,9 +133,10 @@ __attribute__((constructor)) static void fault_start(void)
     fault.arm = getenv("FAULT_ARM");
     fault.at = number_of("FAULT_AT", 0);
     fault.times = number_of("FAULT_TIMES", 1);
+    fault.ms = number_of("FAULT_MS", 0);
     read_kinds(getenv("FAULT_CALLS"));
     const char *how = getenv("FAULT_HOW");
-    for (int i = HOW_KILL; how != NULL && i <= HOW_ENOSPC; i++) {
+    for (int i = HOW_KILL; how != NULL && i <= HOW_SLOW; i++) {
         if (strcmp(how, how_names[i]) == 0) {
             fault.how = (enum how)i;
         }
@@ -219,6 +230,10 @@ static bool stops(const struct call *call)
     if (call->how == HOW_KILL ||
         (call->how == HOW_TORN && call->kind != KIND_WRITE)) {
         die();
+    }
+    if (call->how == HOW_SLOW) {
+        struct timespec pause = {fault.ms / 1000, fault.ms % 1000 * 1000000};
+        nanosleep(&pause, NULL);
     }
     if (call->how == HOW_EIO || call->how == HOW_ENOSPC) {
         errno = call->how == HOW_EIO ? EIO : ENOSPC;

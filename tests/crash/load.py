@@ -194,9 +194,9 @@ class Creator:
             assert found.get(name) == topic_id, name
 
 
-def create(connection, *topics, **configs):
-    answer = connection.call("CreateTopics", 5, timeoutMs=10000, Topics=[{
-        "Name": t, "NumPartitions": 1, "ReplicationFactor": 1, "Configs": [
+def create(connection, *topics, partitions=1, **configs):
+    answer = connection.call("CreateTopics", 5, timeoutMs=60000, Topics=[{
+        "Name": t, "NumPartitions": partitions, "ReplicationFactor": 1, "Configs": [
             {"Name": n, "Value": v} for n, v in configs.items()]}
         for t in topics])
     assert all(t["ErrorCode"] == 0 for t in answer["Topics"]), answer

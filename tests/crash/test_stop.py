@@ -1,0 +1,57 @@
+"""A stop that is in a hurry: a disk on which every sync takes long."""
+import time
+
+import pytest
+
+from load import create, read_all
+from records import batch
+
+PARTITIONS = 400
+SYNC_MS = 50  # about six for each partition that is sealed
+OVER_S = 10   # a stop is over by then
+
+
+def produce_to_all(connection, topic):
+    data = batch([b"here"])
+    answer = connection.call(
+        "Produce", 9, Acks=-1, TimeoutMs=60000, TopicData=[{
+            "Name": topic, "PartitionData": [
+                {"Index": i, "Records": data} for i in range(PARTITIONS)]}])
+    parts = answer["Responses"][0]["PartitionResponses"]
+    assert [p["ErrorCode"] for p in parts] == [0] * PARTITIONS
+
+
+def ends(connection, topic):
+    answer = connection.call(
+        "ListOffsets", 5, ReplicaId=-1, IsolationLevel=0, Topics=[{
+            "Name": topic, "Partitions": [
+                {"PartitionIndex": i, "CurrentLeaderEpoch": -1,
+                 "Timestamp": -1} for i in range(PARTITIONS)]}])
+    return [p["Offset"] for p in answer["Topics"][0]["Partitions"]]
+
+
+def stop(node):
+    began = time.monotonic()
+    node.stop(OVER_S + 5)
+    return time.monotonic() - began
+
+
+@pytest.mark.timeout(200)
+def test_a_stop_ends_in_time_though_the_disk_is_slow(node):
+    arm = node.folder / "arm"
+    node.start(60, FAULT_CALLS="sync", FAULT_HOW="slow", FAULT_MS=SYNC_MS,
+               FAULT_AT=1, FAULT_TIMES=10**9, FAULT_ARM=arm)
+    with node.connect(timeout=60) as connection:
+        create(connection, "t", partitions=PARTITIONS)
+        produce_to_all(connection, "t")
+    arm.touch()
+    assert stop(node) < OVER_S
+    assert "partitions not sealed: the next start recovers" in node.told()
+    # Which it does; and in its turn seals them all, now that syncs are quick.
+    node.start(120)
+    with node.connect(timeout=60) as connection:
+        assert ends(connection, "t") == [1] * PARTITIONS
+        assert [v for _, v in read_all(connection, "t")] == [b"here"]
+    stop(node)
+    assert node.told().rstrip().splitlines()[-1].startswith(
+        "tidemark stopped; the data is in")
