@@ -48,7 +48,8 @@ struct server_topic {
 struct server {
     const struct settings *settings;
     struct folder *folder;
-    bool clean;
+    uint64_t clean_start; /* the run that ended cleanly; 0: none */
+    uint64_t starts;      /* the number of this one */
     struct loops *loops;
     struct net *net;
     struct budget budget;
@@ -353,6 +354,8 @@ static void broker_metadata_ready(void *arg,
         .offset_metadata_bytes = settings->coordinator.offset_metadata_bytes};
 
     server->report = *report;
+    server->starts = controller_starts(server->controller);
+    folder_take_mark(server->folder);
     server->coordinator = coordinator_open(&options);
     broker_open_api(server);
     broker_make_topics(server);
@@ -374,7 +377,7 @@ static void broker_start(void *arg)
         .partitions_max = settings->limits.partitions,
         .producers_max = PRODUCERS_MAX,
         .reserve_bytes = folder_reserve_bytes(server->folder),
-        .clean = server->clean,
+        .clean_start = server->clean_start,
         .failed = broker_failed,
         .arg = server};
 
@@ -394,7 +397,7 @@ static void broker_stopped(void *arg)
     struct server *server = arg;
     struct why why = {""};
 
-    if (folder_mark_clean(server->folder, &why) != ERR_NONE) {
+    if (folder_mark_clean(server->folder, server->starts, &why) != ERR_NONE) {
         broker_failed(server, &why);
     }
     loops_stop(server->loops);
@@ -509,8 +512,8 @@ int broker_serve(const struct settings *settings)
 
     server.descriptors = broker_raise_limits();
     clock_gettime(CLOCK_MONOTONIC, &server.begun);
-    if (folder_open(settings->node.data_dir, &server.folder, &server.clean,
-                    &why) != ERR_NONE ||
+    if (folder_open(settings->node.data_dir, &server.folder,
+                    &server.clean_start, &why) != ERR_NONE ||
         loops_open(loops == 0 ? loops_default_count() : loops,
                    settings->limits.disk_threads, &server.loops,
                    &why) != ERR_NONE) {

@@ -1,4 +1,9 @@
-/* folder.c - flock() on data/.lock, and the mark data/.clean. */
+/* folder.c - flock() on data/.lock, and the mark data/.clean.
+ *
+ * The mark holds the number of the run that it ended, and is good for the next
+ * one alone: each run takes a new number, durably, before it changes anything
+ * (quorum/stable.h). So a mark that a crash brings back, or that was never
+ * removed, says nothing false, and no start waits for its removal. */
 #include "broker/folder.h"
 
 #include "base/mem.h"
@@ -6,12 +11,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { RESERVE_BYTES_MAX = 256 << 20 };
+enum { RESERVE_BYTES_MAX = 256 << 20, MARK_BYTES_MAX = 32 };
 
 struct folder {
     char *path;
@@ -67,23 +73,24 @@ static enum err folder_lock(struct folder *folder, struct why *why)
     return err;
 }
 
-/* Takes the mark away, durably, before anything is changed. */
-static enum err folder_take_mark(struct folder *folder, bool *clean,
-                                 struct why *why)
+/* The run that the mark names; 0: there is none that can be read. Older
+ * versions left an empty one. */
+static uint64_t folder_read_mark(struct folder *folder)
 {
-    struct disk *disk = disk_real();
-    enum err err;
+    char *text = NULL;
+    size_t bytes = 0;
+    uint64_t start = 0;
 
-    *clean = disk_exists(disk, folder->clean_path);
-    if (!*clean) {
-        return ERR_NONE;
+    if (disk_read_all(disk_real(), folder->clean_path, MARK_BYTES_MAX, &text,
+                      &bytes, NULL) == ERR_NONE) {
+        start = strtoull(text, NULL, 10);
     }
-    err = disk_remove(disk, folder->clean_path, why);
-    return err == ERR_NONE ? disk_sync_folder(disk, folder->path, why) : err;
+    mem_free(text);
+    return start;
 }
 
-enum err folder_open(const char *path, struct folder **out, bool *clean,
-                     struct why *why)
+enum err folder_open(const char *path, struct folder **out,
+                     uint64_t *clean_start, struct why *why)
 {
     struct folder *folder = MEM_NEW(struct folder);
     enum err err;
@@ -101,20 +108,29 @@ enum err folder_open(const char *path, struct folder **out, bool *clean,
     if (err == ERR_NONE) {
         err = folder_lock(folder, why);
     }
-    if (err == ERR_NONE) {
-        err = folder_take_mark(folder, clean, why);
-    }
     if (err != ERR_NONE) {
         folder_close(folder);
         return err;
     }
+    *clean_start = folder_read_mark(folder);
     *out = folder;
     return ERR_NONE;
 }
 
-enum err folder_mark_clean(struct folder *folder, struct why *why)
+void folder_take_mark(struct folder *folder)
 {
-    return disk_replace(disk_real(), folder->clean_path, "", 0, why);
+    (void)unlink(folder->clean_path);
+}
+
+enum err folder_mark_clean(struct folder *folder, uint64_t start,
+                           struct why *why)
+{
+    char text[MARK_BYTES_MAX];
+    int bytes =
+        snprintf(text, sizeof(text), "%llu\n", (unsigned long long)start);
+
+    return disk_replace(disk_real(), folder->clean_path, text, (size_t)bytes,
+                        why);
 }
 
 uint64_t folder_reserve_bytes(const struct folder *folder)

@@ -8,13 +8,16 @@
 struct folder;
 
 /* Makes the folder when it is absent, and locks it.
- * clean: whether the last stop was clean; from now on it is not, until
- *        folder_mark_clean().
+ * clean_start: the run whose clean stop was marked; 0: none was.
  * Errors: ERR_IN_USE (why names the process), ERR_DENIED, ERR_DISK. */
 MUST_USE enum err folder_open(const char *path, struct folder **out,
-                              bool *clean, struct why *why);
-/* Everything is on disk: the next start may trust it. */
-MUST_USE enum err folder_mark_clean(struct folder *folder, struct why *why);
+                              uint64_t *clean_start, struct why *why);
+/* Another run has begun: the mark says nothing any more. */
+void folder_take_mark(struct folder *folder);
+/* Everything of this run is on disk: the next start may trust it. start: this
+ * run's number, not 0. Errors: ERR_DISK, ERR_FULL. */
+MUST_USE enum err folder_mark_clean(struct folder *folder, uint64_t start,
+                                    struct why *why);
 /* What is to stay free on its volume: 5 %, at most 256 MiB (design decision
  * 17); 0 where the system does not tell. */
 uint64_t folder_reserve_bytes(const struct folder *folder);

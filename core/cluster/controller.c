@@ -231,6 +231,11 @@ static void controller_lead(void *arg, int32_t term)
     }
 }
 
+static struct str controller_opening(void *arg)
+{
+    return controller_boot_opening(arg);
+}
+
 static void controller_failed(void *arg, const struct why *why)
 {
     controller_fail(arg, why);
@@ -266,10 +271,12 @@ static enum err controller_open_quorum(struct controller *controller,
                                      .id = voter.id,
                                      .voters = &voter,
                                      .voter_count = 1,
-                                     .clean = controller->options.clean,
+                                     .clean_start =
+                                         controller->options.clean_start,
                                      .limits = limits,
                                      .machine = &controller->machine,
                                      .on_lead = controller_lead,
+                                     .opening = controller_opening,
                                      .failed = controller_failed,
                                      .arg = controller};
 
@@ -315,6 +322,7 @@ static void controller_close_done(void *arg)
     void *closed_arg = controller->closed_arg;
 
     map_fini(&controller->jobs);
+    arena_reset(&controller->opening);
     wall_close(controller->wall);
     mem_free(controller->meta_path);
     mem_free(controller->quorum_folder);
@@ -374,6 +382,11 @@ struct loop *controller_loop(const struct controller *controller)
 int32_t controller_unsealed(const struct controller *controller)
 {
     return controller->open_count;
+}
+
+uint64_t controller_starts(const struct controller *controller)
+{
+    return quorum_starts(controller->quorum);
 }
 
 int32_t controller_node_id(const struct controller *controller)

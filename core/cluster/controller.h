@@ -37,7 +37,7 @@ struct controller_options {
     int64_t partitions_max; /* of all topics together */
     uint32_t producers_max; /* that a partition remembers; 0: any number */
     uint64_t reserve_bytes; /* of the disk: what grows is refused below it */
-    bool clean;             /* the last stop was clean */
+    uint64_t clean_start;   /* the run that ended cleanly; 0: none */
     /* The node cannot go on (a disk failed, the state is not ours). */
     void (*failed)(void *arg, const struct why *why);
     void *arg;
@@ -111,6 +111,9 @@ const struct image *controller_image(const struct controller *controller);
 /* Control loop only. */
 const struct state *controller_state(const struct controller *controller);
 struct loop *controller_loop(const struct controller *controller);
+/* Control loop, from ready on: the number of this run, for the next one's
+ * options.clean_start. */
+uint64_t controller_starts(const struct controller *controller);
 int32_t controller_node_id(const struct controller *controller);
 
 #endif

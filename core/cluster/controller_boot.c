@@ -1,9 +1,14 @@
 /* controller_boot.c - from leadership to ready.
  *
  * What a cluster must have before it serves, one command after the other, each
- * only where it is missing: the schema, the cluster's id, this broker's
- * registration, a coordinator for every slot of groups. Then the logs of all
- * topics are opened, and whoever waits for ready is called. */
+ * only where it is missing: the schema, the cluster's id, a coordinator for
+ * every slot of groups, this broker's registration. Then the logs of all topics
+ * are opened, and whoever waits for ready is called.
+ *
+ * Each start registers anew: its incarnation and epoch tell what it says from
+ * what it said before. On a folder that has all else, the registration is the
+ * entry that the leader's term begins with (controller_boot_opening()): a start
+ * then waits for one write of the log, not for two. */
 #include "cluster/controller_private.h"
 
 #include "base/mem.h"
@@ -18,8 +23,6 @@ static void controller_boot_done(struct controller_change *change)
     struct why why = change->why;
     enum err err = change->err;
 
-    controller->registered = controller->registered ||
-                             change->command.type == COMMAND_REGISTER_BROKER;
     controller_change_end(change);
     if (err != ERR_NONE) {
         why_wrap(&why, err, "cannot start");
@@ -51,13 +54,25 @@ controller_boot_init_cluster(struct controller *controller)
                             .init_cluster = {.cluster_id = str_of(text)}};
 }
 
-static struct command controller_boot_register(struct controller *controller)
+static bool controller_is_registered(const struct controller *controller)
+{
+    const struct broker *broker = brokers_find(
+        meta_state(controller->meta)->brokers, controller->options.node_id);
+
+    return broker != NULL &&
+           uuid_eq(broker->incarnation, controller->incarnation);
+}
+
+static struct command controller_boot_register(struct controller *controller,
+                                               struct arena *arena)
 {
     const struct controller_options *options = &controller->options;
-    struct command_register_broker_listener *listeners =
-        arena_array(&controller->boot.arena, (size_t)options->listeners_count,
-                    sizeof(*listeners));
+    struct command_register_broker_listener *listeners = arena_array(
+        arena, (size_t)options->listeners_count, sizeof(*listeners));
 
+    if (uuid_is_zero(controller->incarnation)) {
+        controller->incarnation = controller_new_uuid(controller);
+    }
     for (int32_t i = 0; i < options->listeners_count; i++) {
         listeners[i] = (struct command_register_broker_listener){
             .name = options->listeners[i].name,
@@ -68,7 +83,8 @@ static struct command controller_boot_register(struct controller *controller)
         .type = COMMAND_REGISTER_BROKER,
         .register_broker = {.broker_id = options->node_id,
                             .rack = options->rack,
-                            .incarnation = controller_new_uuid(controller),
+                            .incarnation = controller->incarnation,
+                            .at_ms = env_wall_ms(controller->env),
                             .listeners = listeners,
                             .listeners_count = options->listeners_count}};
 }
@@ -160,14 +176,32 @@ static void controller_boot_next(struct controller *controller)
         boot->command.init_cluster.at_ms = now_ms;
     } else if (controller_lacks_coordinators(controller)) {
         boot->command = controller_boot_coordinators(controller);
-    } else if (!controller->registered) {
-        boot->command = controller_boot_register(controller);
-        boot->command.register_broker.at_ms = now_ms;
+    } else if (!controller_is_registered(controller)) {
+        boot->command = controller_boot_register(controller, &boot->arena);
     } else {
         controller_boot_open_logs(controller);
         return;
     }
     controller_change(boot);
+}
+
+struct str controller_boot_opening(struct controller *controller)
+{
+    const struct state *state = meta_state(controller->meta);
+    struct command command;
+    struct str bytes;
+
+    if (controller->opened || !uuid_is_zero(controller->incarnation) ||
+        state->schema_version < STATE_SCHEMA_VERSION ||
+        state->cluster_id[0] == '\0' ||
+        controller_lacks_coordinators(controller)) {
+        return STR_NULL;
+    }
+    command = controller_boot_register(controller, &controller->opening);
+    if (command_encode(&command, &controller->opening, &bytes) != ERR_NONE) {
+        return STR_NULL; /* the boot says why */
+    }
+    return bytes;
 }
 
 void controller_boot(struct controller *controller)

@@ -155,7 +155,7 @@ static void controller_logs_open_part(struct call *call)
         .retention_check_ms = options->retention_check_ms,
         .wall = job->controller->wall,
         .producers_max = options->producers_max,
-        .clean = options->clean,
+        .clean = quorum_was_clean(job->controller->quorum),
         .failed = options->failed,
         .failed_arg = options->arg};
 

@@ -32,7 +32,8 @@ struct controller {
     struct controller_report report;
     void (*ready)(void *arg, const struct controller_report *report);
     struct controller_change boot; /* the commands of the start, in turn */
-    bool registered;               /* by this start */
+    struct uuid incarnation;       /* of this start */
+    struct arena opening;          /* the command that its term begins with */
     uint32_t boot_pending;         /* jobs */
 
     void (*logs_closed)(struct controller *controller);
@@ -66,6 +67,9 @@ void controller_change_finish(struct controller_change *change);
 
 /* controller_boot.c: from leadership to ready. */
 void controller_boot(struct controller *controller);
+/* This broker's registration, for the entry that its term begins with; null
+ * when it is to come later, or is there. */
+struct str controller_boot_opening(struct controller *controller);
 
 /* controller_logs.c. The job lives until its changes are finished. */
 struct logs_job *controller_logs_open(struct controller *controller,

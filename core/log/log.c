@@ -150,6 +150,7 @@ enum err log_open(struct env *env, const struct log_options *options,
     log->partition = options->partition;
     log->config = options->config;
     log->producers = options->producers;
+    log->no_epochs = options->no_epochs;
     log->failed = options->failed;
     log->failed_arg = options->failed_arg;
     retire_init(&log->retire, env, log_retired, log);
@@ -525,7 +526,7 @@ bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset)
 {
     bool changed;
 
-    if (epoch <= epochs_last(&log->epochs)) {
+    if (log->no_epochs || epoch <= epochs_last(&log->epochs)) {
         return false;
     }
     must(pthread_mutex_lock(&log->epochs_lock) == 0);

@@ -60,7 +60,8 @@ struct log_options {
     int64_t start_offset; /* of a new log: 0, the quorum's 1 */
     struct log_config config;
     struct log_producers *producers; /* borrowed until close; NULL: none */
-    bool clean; /* the last stop was clean: trust the indexes */
+    bool clean;     /* the last stop was clean: trust the indexes */
+    bool no_epochs; /* the owner knows them itself: no file of them is kept */
     /* A disk failure from which the log cannot go on: ends the process. */
     void (*failed)(void *arg, const struct why *why);
     void *failed_arg;

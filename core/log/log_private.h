@@ -63,6 +63,7 @@ struct log {
     uint32_t segment_capacity;
     int32_t partition;
     enum log_state state;
+    bool no_epochs;       /* see struct log_options */
     bool unchanged;       /* since it was opened after a clean stop */
     int64_t end_offset;   /* written */
     int64_t next_offset;  /* given */

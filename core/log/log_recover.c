@@ -103,6 +103,10 @@ static enum err log_recover_epochs(struct log_recover *r, struct why *why)
     enum err err;
 
     names_join(path, log->folder, NAMES_EPOCHS);
+    if (log->no_epochs) { /* an older version kept them */
+        err = disk_remove(log->env->disk, path, NULL);
+        return err == ERR_NOT_FOUND ? ERR_NONE : err;
+    }
     err =
         disk_read_all(r->b.log->env->disk, path, 64U << 20, &text, &bytes, why);
     if (err == ERR_NOT_FOUND) {

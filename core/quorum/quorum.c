@@ -595,7 +595,7 @@ enum err quorum_open(struct env *env, const struct quorum_options *options,
     storage = (struct storage_options){
         .folder = options->folder,
         .id = options->id,
-        .clean = options->clean,
+        .clean_start = options->clean_start,
         .segment_bytes = q->options.limits.segment_bytes,
         .machine_applied = options->machine->applied(options->machine),
         .persisted = step_persisted,
@@ -652,6 +652,16 @@ uint64_t quorum_leader(const struct quorum *q)
 int32_t quorum_term(const struct quorum *q)
 {
     return storage_term(q->storage);
+}
+
+uint64_t quorum_starts(const struct quorum *q)
+{
+    return storage_starts(q->storage);
+}
+
+bool quorum_was_clean(const struct quorum *q)
+{
+    return storage_was_clean(q->storage);
 }
 
 uint64_t quorum_applied(const struct quorum *q)

@@ -77,7 +77,9 @@ struct quorum_options {
      * them; copied. None: a new node waits to be added. */
     const struct quorum_voter *voters;
     uint32_t voter_count;
-    bool clean; /* the last stop was clean: nothing is looked for */
+    /* The run whose stop was clean, as quorum_starts() gave it then; 0: none.
+     * When it was the last one, nothing is looked for. */
+    uint64_t clean_start;
     struct quorum_limits limits;
     struct quorum_machine *machine;
     /* Sends a frame to a node, or drops it when the way there is full. frame:
@@ -86,12 +88,17 @@ struct quorum_options {
     /* This node leads in term, and an entry of that term is applied: the
      * machine holds everything that was ever acknowledged. NULL: not told. */
     void (*on_lead)(void *arg, int32_t term);
+    /* The command that a new term of this node begins with: it shares the write
+     * that a start waits for. Nothing may be asked of the quorum here. Null: an
+     * entry of the quorum's own. Applied before on_lead; borrowed until
+     * quorum_close(). NULL: never one. */
+    struct str (*opening)(void *arg);
     /* It does not, or no longer; leader: who does, 0: not known. NULL: not
      * told. */
     void (*on_follow)(void *arg, uint64_t leader);
     /* The node cannot go on. */
     void (*failed)(void *arg, const struct why *why);
-    void *arg; /* of the four */
+    void *arg; /* of the five */
 };
 
 /* Loads what is on disk. Blocks; on the owner loop or before it runs. The rest
@@ -144,6 +151,11 @@ bool quorum_is_leader(const struct quorum *quorum);
 /* Who leads, 0 when that is not known. */
 uint64_t quorum_leader(const struct quorum *quorum);
 int32_t quorum_term(const struct quorum *quorum);
+/* The number of this run of the node, once it leads or follows: a run raises it
+ * on disk before it changes anything there. */
+uint64_t quorum_starts(const struct quorum *quorum);
+/* From open on: the last run was the one of options.clean_start. */
+bool quorum_was_clean(const struct quorum *quorum);
 /* The last index that was applied, and the log's last. */
 uint64_t quorum_applied(const struct quorum *quorum);
 uint64_t quorum_last(const struct quorum *quorum);

@@ -3,17 +3,21 @@
 #include "base/bytes.h"
 #include "base/crc32c.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "quorum/voters_core.h"
 #include "wire/reader.h"
 #include "wire/writer.h"
 
 enum {
-    STABLE_TERM_BYTES = 40,
+    STABLE_SLOT_BYTES = 4096, /* of the file `term`; there are two */
+    STABLE_RECORD_BYTES = 56,
+    STABLE_TERM_BYTES = 40,       /* of the old file */
     STABLE_CHECKPOINT_BYTES = 44, /* without membership and runs */
     STABLE_RUN_BYTES = 12,
     STABLE_BYTES_MAX = 64 * 1024 * 1024,
 };
 
+static const char STABLE_SLOT_MAGIC[4] = {'T', 'Q', 'S', '1'};
 static const char STABLE_TERM_MAGIC[4] = {'T', 'Q', 'T', '1'};
 static const char STABLE_CHECKPOINT_MAGIC[4] = {'T', 'Q', 'C', '1'};
 
@@ -22,55 +26,150 @@ static char *stable_path(const char *folder, const char *name)
     return mem_printf("%s/%s", folder, name);
 }
 
-enum err stable_keep_term(struct disk *disk, const char *folder,
-                          const struct stable_term *term, struct why *why)
+static void stable_encode_term(const struct stable_term *term, uint64_t number,
+                               uint8_t slot[STABLE_SLOT_BYTES])
 {
-    uint8_t bytes[STABLE_TERM_BYTES];
+    memset(slot, 0, STABLE_SLOT_BYTES);
+    memcpy(slot, STABLE_SLOT_MAGIC, 4);
+    bytes_put_u64(slot + 8, number);
+    bytes_put_u64(slot + 16, term->id);
+    bytes_put_u64(slot + 24, term->starts);
+    bytes_put_i32(slot + 32, term->term);
+    bytes_put_i32(slot + 36, term->mark_term);
+    bytes_put_u64(slot + 40, term->vote);
+    bytes_put_u64(slot + 48, term->mark_index);
+    bytes_put_u32(slot + 4, crc32c(0, slot + 8, STABLE_RECORD_BYTES - 8));
+    memcpy(slot + STABLE_SLOT_BYTES / 2, slot, STABLE_RECORD_BYTES);
+}
+
+/* Gives the number of the write, 0: this is no record. */
+static uint64_t stable_decode_term(const uint8_t *at, struct stable_term *out)
+{
+    if (memcmp(at, STABLE_SLOT_MAGIC, 4) != 0 ||
+        bytes_get_u32(at + 4) != crc32c(0, at + 8, STABLE_RECORD_BYTES - 8)) {
+        return 0;
+    }
+    *out = (struct stable_term){
+        .id = bytes_get_u64(at + 16),
+        .starts = bytes_get_u64(at + 24),
+        .term = bytes_get_i32(at + 32),
+        .mark_term = bytes_get_i32(at + 36),
+        .vote = bytes_get_u64(at + 40),
+        .mark_index = bytes_get_u64(at + 48),
+    };
+    return bytes_get_u64(at + 8);
+}
+
+/* The file is made whole, or of the old one; a crash leaves the old or the new.
+ */
+static enum err stable_make_term(struct disk *disk, const char *folder,
+                                 struct stable_slots *slots,
+                                 const struct stable_term *term,
+                                 struct why *why)
+{
+    uint8_t bytes[2 * STABLE_SLOT_BYTES] = {0};
     char *path = stable_path(folder, "term");
     enum err err;
 
-    memcpy(bytes, STABLE_TERM_MAGIC, 4);
-    bytes_put_u64(bytes + 4, term->id);
-    bytes_put_i32(bytes + 12, term->term);
-    bytes_put_u64(bytes + 16, term->vote);
-    bytes_put_i32(bytes + 24, term->mark_term);
-    bytes_put_u64(bytes + 28, term->mark_index);
-    bytes_put_u32(bytes + 36, crc32c(0, bytes, 36));
+    stable_encode_term(term, 1, bytes + STABLE_SLOT_BYTES);
     err = disk_replace(disk, path, bytes, sizeof(bytes), why);
+    if (err == ERR_NONE) {
+        err = file_open(disk, path, FILE_WRITE, &slots->file, why);
+        slots->number = 1;
+    }
     mem_free(path);
     return err;
 }
 
+enum err stable_keep_term(struct disk *disk, const char *folder,
+                          struct stable_slots *slots,
+                          const struct stable_term *term, struct why *why)
+{
+    uint8_t slot[STABLE_SLOT_BYTES];
+    struct iovec part = {slot, sizeof(slot)};
+    uint64_t number = slots->number + 1;
+    enum err err;
+
+    if (slots->file == NULL) {
+        return stable_make_term(disk, folder, slots, term, why);
+    }
+    stable_encode_term(term, number, slot);
+    err =
+        file_write(slots->file, number % 2 * STABLE_SLOT_BYTES, &part, 1, why);
+    if (err == ERR_NONE) {
+        err = file_sync(slots->file, why);
+    }
+    if (err == ERR_NONE) {
+        slots->number = number;
+    }
+    return err;
+}
+
+static bool stable_parse_slots(const uint8_t *bytes, struct stable_slots *slots,
+                               struct stable_term *out)
+{
+    slots->number = 0;
+    for (size_t at = 0; at < 2 * STABLE_SLOT_BYTES;
+         at += STABLE_SLOT_BYTES / 2) {
+        struct stable_term term;
+        uint64_t number = stable_decode_term(bytes + at, &term);
+
+        if (number > slots->number) {
+            slots->number = number;
+            *out = term;
+        }
+    }
+    return slots->number > 0;
+}
+
+/* As it was in older folders. */
+static bool stable_parse_old_term(const uint8_t *bytes, struct stable_term *out)
+{
+    if (memcmp(bytes, STABLE_TERM_MAGIC, 4) != 0 ||
+        bytes_get_u32(bytes + 36) != crc32c(0, bytes, 36)) {
+        return false;
+    }
+    *out = (struct stable_term){
+        .id = bytes_get_u64(bytes + 4),
+        .term = bytes_get_i32(bytes + 12),
+        .vote = bytes_get_u64(bytes + 16),
+        .mark_term = bytes_get_i32(bytes + 24),
+        .mark_index = bytes_get_u64(bytes + 28),
+    };
+    return true;
+}
+
 enum err stable_load_term(struct disk *disk, const char *folder,
-                          struct stable_term *out, struct why *why)
+                          struct stable_slots *slots, struct stable_term *out,
+                          struct why *why)
 {
     char *path = stable_path(folder, "term");
     char *bytes = NULL;
     size_t count = 0;
     enum err err;
 
+    must(slots->file == NULL);
     err = disk_read_all(disk, path, STABLE_BYTES_MAX, &bytes, &count, why);
-    if (err == ERR_NONE &&
-        (count != STABLE_TERM_BYTES ||
-         memcmp(bytes, STABLE_TERM_MAGIC, 4) != 0 ||
-         bytes_get_u32(bytes + 36) != crc32c(0, bytes, 36))) {
+    if (err == ERR_NONE && count == 2 * STABLE_SLOT_BYTES &&
+        stable_parse_slots((const uint8_t *)bytes, slots, out)) {
+        err = file_open(disk, path, FILE_WRITE, &slots->file, why);
+    } else if (err == ERR_NONE &&
+               (count != STABLE_TERM_BYTES ||
+                !stable_parse_old_term((const uint8_t *)bytes, out))) {
         err = why_set(why, ERR_DAMAGED,
                       "\"%s\" is damaged; restore the data folder from a "
                       "backup",
                       path);
     }
-    if (err == ERR_NONE) {
-        *out = (struct stable_term){
-            .id = bytes_get_u64(bytes + 4),
-            .term = bytes_get_i32(bytes + 12),
-            .vote = bytes_get_u64(bytes + 16),
-            .mark_term = bytes_get_i32(bytes + 24),
-            .mark_index = bytes_get_u64(bytes + 28),
-        };
-    }
     mem_free(bytes);
     mem_free(path);
     return err;
+}
+
+void stable_close_term(struct stable_slots *slots)
+{
+    file_close(slots->file);
+    *slots = (struct stable_slots){0};
 }
 
 enum err stable_keep_checkpoint(struct disk *disk, const char *folder,

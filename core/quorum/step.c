@@ -181,10 +181,12 @@ static void step_confirm(struct quorum *q, const struct tail_change *change)
 }
 
 /* An entry of the own term, the first one: always, though the library does so
- * only when there is something to confirm. */
+ * only when there is something to confirm (guard G3). The owner's, if it has
+ * one: what it would propose at once is then on disk with the same sync. */
 static void step_open_term(struct quorum *q)
 {
     uint64_t last = storage_tail(q->storage)->last;
+    struct str command = STR_NULL;
     void *batch;
     struct raft_entry entry;
     struct raft_event event = {.type = RAFT_SUBMIT};
@@ -192,11 +194,17 @@ static void step_open_term(struct quorum *q)
     if (storage_term_of(q->storage, last) == step_term(q)) {
         return;
     }
+    if (q->options.opening != NULL) {
+        command = q->options.opening(q->options.arg);
+        must(command.len <= q->options.limits.command_bytes);
+    }
     batch = raft_malloc(1);
     entry = (struct raft_entry){
         .term = raft_current_term(&q->raft),
-        .type = RAFT_BARRIER,
-        .buf = step_buffer(step_nothing, sizeof(step_nothing)),
+        .type = command.len > 0 ? RAFT_COMMAND : RAFT_BARRIER,
+        .buf = command.len > 0
+                   ? step_buffer(command.ptr, command.len)
+                   : step_buffer(step_nothing, sizeof(step_nothing)),
         .batch = batch,
     };
     event.submit.entries = &entry;
@@ -337,24 +345,28 @@ void step_confirm_early(struct quorum *q, const struct tail_change *change)
 
 /* The start. */
 
-/* A single voter elects itself without a new term. What it sent to somebody and
+/* Counts this run, on disk, before anything else is written (storage.c,
+ * invariant 3).
+ * A single voter elects itself without a new term. What it sent to somebody and
  * lost in a crash could then come again, under the same index and term, with
- * other bytes: it gets a term of its own. */
-static bool step_new_term_if_lone(struct quorum *q)
+ * other bytes: it gets a term of its own, in the same write (guard G2). */
+static bool step_begin(struct quorum *q)
 {
+    int32_t term = storage_term(q->storage);
+    uint64_t vote = storage_vote(q->storage);
     struct voters voters;
     struct why why;
 
     step_last_voters(q, &voters);
-    if (!voters_is_lone(&voters, q->options.id)) {
-        return true;
+    if (voters_is_lone(&voters, q->options.id)) {
+        if (term == INT32_MAX) {
+            quorum_fail_text(q, ERR_INVALID, "there are no more terms");
+            return false;
+        }
+        term++;
+        vote = q->options.id;
     }
-    if (storage_term(q->storage) == INT32_MAX) {
-        quorum_fail_text(q, ERR_INVALID, "there are no more terms");
-        return false;
-    }
-    if (storage_keep_term(q->storage, storage_term(q->storage) + 1,
-                          q->options.id, &why) != ERR_NONE) {
+    if (storage_keep_term(q->storage, term, vote, &why) != ERR_NONE) {
         quorum_fail(q, &why);
         return false;
     }
@@ -419,7 +431,7 @@ void step_start(struct quorum *q)
     struct raft_entry *entries;
     int rv;
 
-    if (!step_new_term_if_lone(q)) {
+    if (!step_begin(q)) {
         return;
     }
     step_set_up(q);

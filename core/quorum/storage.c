@@ -17,7 +17,9 @@
  * the mark in the file `term` is lowered: this loss is a lawful one.
  *
  * Invariants: (1) the queue, carried out, makes the disk's log equal to the
- * tail; (2) the mark is on disk in the log, at every moment. */
+ * tail; (2) the mark is on disk in the log, at every moment; (3) no entry is
+ * written or cut before this run is counted in the file `term`: who knows the
+ * number of the last run that ended cleanly knows whether it was the last. */
 #include "quorum/storage.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -69,6 +71,7 @@ static void storage_free(struct storage *storage)
     }
     tail_fini(&storage->tail);
     arena_reset(&storage->checkpoint_arena);
+    stable_close_term(&storage->slots);
     mem_free(storage->folder);
     mem_free(storage);
 }
@@ -170,6 +173,16 @@ uint64_t storage_log_bytes(const struct storage *storage)
     return log_bytes(storage->log);
 }
 
+uint64_t storage_starts(const struct storage *storage)
+{
+    return storage->kept.starts;
+}
+
+bool storage_was_clean(const struct storage *storage)
+{
+    return storage->clean;
+}
+
 /* The mark is the end of what is known to be on disk; what a cut that waits
  * will take is not counted (invariant 2). */
 enum err storage_keep_term(struct storage *storage, int32_t term, uint64_t vote,
@@ -183,10 +196,13 @@ enum err storage_keep_term(struct storage *storage, int32_t term, uint64_t vote,
     next.vote = vote;
     next.mark_index = storage->durable;
     next.mark_term = storage_term_of(storage, storage->durable);
-    err = stable_keep_term(storage->env->disk, storage->folder, &next, why);
+    next.starts += storage->begun ? 0 : 1;
+    err = stable_keep_term(storage->env->disk, storage->folder, &storage->slots,
+                           &next, why);
     if (err == ERR_NONE) {
         storage->kept = next;
         storage->is_new = false;
+        storage->begun = true;
     }
     return err;
 }
@@ -283,8 +299,8 @@ static void storage_job_cut(struct storage_job *job)
 
         next.mark_index = job->first - 1;
         next.mark_term = job->term;
-        err =
-            stable_keep_term(storage->env->disk, storage->folder, &next, &why);
+        err = stable_keep_term(storage->env->disk, storage->folder,
+                               &storage->slots, &next, &why);
         storage->kept = next;
     }
     if (err == ERR_NONE) {
@@ -377,6 +393,7 @@ void storage_append(struct storage *storage, uint64_t first,
     uint32_t at = 0;
 
     must(count > 0 && first <= storage->tail.last + 1);
+    must(storage->begun); /* invariant 3 */
     if (first <= storage->tail.last) {
         storage_cut(storage, first);
     }

@@ -16,9 +16,9 @@
 struct storage;
 
 struct storage_options {
-    const char *folder; /* copied */
-    uint64_t id;        /* of the node; the folder is refused to another */
-    bool clean;
+    const char *folder;   /* copied */
+    uint64_t id;          /* of the node; the folder is refused to another */
+    uint64_t clean_start; /* as in struct quorum_options */
     int64_t segment_bytes;
     /* The last command that the machine holds: what lies above is loaded. */
     uint64_t machine_applied;
@@ -42,6 +42,11 @@ const struct tail *storage_tail(const struct storage *storage);
 const struct stable_checkpoint *storage_checkpoint(const struct storage *s);
 int32_t storage_term(const struct storage *storage);
 uint64_t storage_vote(const struct storage *storage);
+/* How often this node started; this time counts from the first
+ * storage_keep_term() on. */
+uint64_t storage_starts(const struct storage *storage);
+/* The run before this one was the one of options.clean_start. */
+bool storage_was_clean(const struct storage *storage);
 /* Nothing was ever kept here. */
 bool storage_is_new(const struct storage *storage);
 /* At open: up to here the machine has applied, barriers and all. */

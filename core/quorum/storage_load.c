@@ -30,7 +30,8 @@ static enum err storage_keep_name(struct storage *storage, struct why *why)
 static enum err storage_load_small(struct storage *storage, struct why *why)
 {
     struct disk *disk = storage->env->disk;
-    enum err err = stable_load_term(disk, storage->folder, &storage->kept, why);
+    enum err err = stable_load_term(disk, storage->folder, &storage->slots,
+                                    &storage->kept, why);
 
     if (err == ERR_NOT_FOUND) {
         storage->is_new = true;
@@ -46,6 +47,8 @@ static enum err storage_load_small(struct storage *storage, struct why *why)
                        storage->folder, (unsigned long long)storage->kept.id,
                        (unsigned long long)storage->options.id);
     }
+    storage->clean = storage->options.clean_start != 0 &&
+                     storage->options.clean_start == storage->kept.starts;
     err = stable_load_checkpoint(disk, storage->folder,
                                  &storage->checkpoint_arena,
                                  &storage->checkpoint, why);
@@ -77,7 +80,8 @@ static enum err storage_open_log(struct storage *storage, struct why *why)
                 .flush_ms = INT64_MAX,
                 .flush_commit = true,
             },
-        .clean = storage->options.clean,
+        .clean = storage->clean,
+        .no_epochs = true,
         .failed = storage_log_failed,
         .failed_arg = storage,
     };

@@ -18,8 +18,11 @@ struct storage {
     struct storage_options options;
     char *folder;
     struct log *log;
+    struct stable_slots slots; /* where it is kept: */
     struct stable_term kept;
     bool is_new;
+    bool clean; /* the run before this one ended cleanly */
+    bool begun; /* this run is counted in kept.starts */
     struct arena checkpoint_arena;
     struct stable_checkpoint checkpoint;
     struct tail tail;

@@ -312,6 +312,23 @@ static void node_leads(void *arg, int32_t term)
     world->leader_of[term] = n->id;
 }
 
+/* Every other term begins with a command, which nobody waits for. */
+static struct str node_opening(void *arg)
+{
+    char *bytes = mem_alloc(sizeof(uint64_t)); /* as long as the quorum */
+
+    (void)arg;
+    if (below(2) == 0) {
+        mem_free(bytes);
+        return STR_NULL;
+    }
+    if (++world->values >= VALUES_MAX) {
+        broken("the run is too long");
+    }
+    memcpy(bytes, &world->values, sizeof(uint64_t));
+    return str_sub(bytes, sizeof(uint64_t));
+}
+
 static void node_open(void *arg)
 {
     struct node *n = arg;
@@ -323,6 +340,7 @@ static void node_open(void *arg)
         .machine = &n->machine,
         .send = node_send,
         .on_lead = node_leads,
+        .opening = node_opening,
         .failed = node_failed,
         .arg = n,
         .limits =

@@ -17,33 +17,59 @@ static void a_new_folder_is_made_and_is_not_clean(void **state)
     char base[FIXTURE_PATH_BYTES];
     char path[FIXTURE_PATH_BYTES + 16];
     struct folder *folder;
-    bool clean = true;
+    uint64_t clean = 1;
 
     fixture_folder(base);
     snprintf(path, sizeof(path), "%s/a/b", base);
     assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
-    assert_false(clean);
+    assert_int_equal(clean, 0);
     assert_int_equal(access(path, F_OK), 0);
     folder_close(folder);
     fixture_remove(base);
 }
 
-static void a_clean_stop_is_known_once(void **state)
+static void a_clean_stop_is_known_by_its_number(void **state)
 {
     char path[FIXTURE_PATH_BYTES];
     struct folder *folder;
-    bool clean;
+    uint64_t clean;
 
     fixture_folder(path);
     assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
-    assert_int_equal(folder_mark_clean(folder, NULL), ERR_NONE);
+    assert_int_equal(folder_mark_clean(folder, 1234567890123, NULL), ERR_NONE);
     folder_close(folder);
     assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
-    assert_true(clean);
+    assert_true(clean == 1234567890123);
+    folder_take_mark(folder);
     folder_close(folder); /* as after a kill: no mark */
     assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
-    assert_false(clean);
+    assert_int_equal(clean, 0);
+    folder_take_mark(folder); /* none: nothing is wrong */
     folder_close(folder);
+    fixture_remove(path);
+}
+
+/* An older version's, or something else. */
+static void a_mark_without_a_number_is_none(void **state)
+{
+    static const char *const texts[] = {"", "\n", "clean", "-"};
+    char path[FIXTURE_PATH_BYTES];
+    char mark[FIXTURE_PATH_BYTES + 16];
+    struct folder *folder;
+    uint64_t clean;
+
+    fixture_folder(path);
+    snprintf(mark, sizeof(mark), "%s/.clean", path);
+    for (size_t i = 0; i < ARRAY_COUNT(texts); i++) {
+        FILE *file = fopen(mark, "w");
+
+        assert_non_null(file);
+        fputs(texts[i], file);
+        fclose(file);
+        assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
+        assert_int_equal(clean, 0);
+        folder_close(folder);
+    }
     fixture_remove(path);
 }
 
@@ -53,7 +79,7 @@ static void a_folder_in_use_is_refused_and_its_user_named(void **state)
     char text[64];
     struct folder *folder, *other;
     struct why why = {""};
-    bool clean;
+    uint64_t clean;
 
     fixture_folder(path);
     assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
@@ -71,7 +97,7 @@ static void a_killed_process_holds_no_lock(void **state)
 {
     char path[FIXTURE_PATH_BYTES];
     struct folder *folder;
-    bool clean;
+    uint64_t clean;
     pid_t child;
     int status;
 
@@ -93,7 +119,7 @@ static void a_folder_that_cannot_be_written_is_refused(void **state)
     char path[FIXTURE_PATH_BYTES + 16];
     struct folder *folder;
     struct why why = {""};
-    bool clean;
+    uint64_t clean;
     int fd;
 
     fixture_folder(base);
@@ -110,7 +136,7 @@ static void readonly_child(const char *path)
 {
     struct folder *folder;
     struct why why = {""};
-    bool clean;
+    uint64_t clean;
 
     if (setuid(65534) != 0) {
         _exit(9);
@@ -146,7 +172,7 @@ static void the_reserve_is_a_twentieth_at_most_256_mib(void **state)
 {
     char path[FIXTURE_PATH_BYTES];
     struct folder *folder;
-    bool clean;
+    uint64_t clean;
 
     fixture_folder(path);
     assert_int_equal(folder_open(path, &folder, &clean, NULL), ERR_NONE);
@@ -160,7 +186,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_new_folder_is_made_and_is_not_clean),
-        cmocka_unit_test(a_clean_stop_is_known_once),
+        cmocka_unit_test(a_clean_stop_is_known_by_its_number),
+        cmocka_unit_test(a_mark_without_a_number_is_none),
         cmocka_unit_test(a_folder_in_use_is_refused_and_its_user_named),
         cmocka_unit_test(a_killed_process_holds_no_lock),
         cmocka_unit_test(a_folder_that_cannot_be_written_is_refused),

@@ -367,7 +367,7 @@ static void topics_and_records_are_there_after_a_restart(void **state)
             assert_int_equal(append(&node, id, 2), 2 * i);
         }
         node_shut(&node);
-        node.options.clean = clean != 0;
+        node.options.clean_start = clean != 0 ? 1 : 0; /* the first run */
         node_boot(&node);
         assert_int_equal(node.report.topics, 1);
         assert_int_equal(node.report.partitions, 3);

@@ -46,6 +46,9 @@ struct one_node {
     int32_t lead_term; /* 0: follows */
     uint64_t leader;
     uint64_t lead_count;
+    bool leads;
+    bool has_opening;
+    bool opened_before_lead; /* the command of the term, applied */
     /* Sent. */
     struct arena arena;
     struct raft_message sent[ONE_SENT_MAX];
@@ -106,6 +109,8 @@ static inline void one_lead(void *arg, int32_t term)
 
     n->lead_term = term;
     n->lead_count++;
+    n->leads = true;
+    n->opened_before_lead = n->applied == quorum_last(n->quorum);
 }
 
 static inline void one_follow(void *arg, uint64_t leader)
@@ -113,6 +118,7 @@ static inline void one_follow(void *arg, uint64_t leader)
     struct one_node *n = arg;
 
     n->lead_term = 0;
+    n->leads = false;
     n->leader = leader;
 }
 
@@ -152,6 +158,7 @@ static inline void one_open(struct one_node *n)
     must(n->quorum == NULL);
     n->has_failed = false;
     n->lead_term = 0;
+    n->leads = false;
     n->leader = 0;
     simenv_run(n->sim, one_open_run, n);
     if (n->err != ERR_NONE) {

@@ -469,6 +469,88 @@ static void a_full_disk_takes_no_checkpoint_and_ends_nothing(void **state)
     done(n, 22);
 }
 
+/* Starts and stops. */
+
+/* What a start waits for: the term in one write, its first entry in the other.
+ */
+static void a_start_on_what_is_there_costs_two_syncs(void **state)
+{
+    struct one_node *n = opened(state);
+
+    for (uint32_t i = 1; i <= 3; i++) {
+        uint64_t syncs;
+
+        done(n, i);
+        one_settle(n);
+        n->options.clean_start = quorum_starts(n->quorum);
+        one_close(n);
+        syncs = simdisk_sync_count(n->sim_disk);
+        one_open(n);
+        assert_true(simclock_run_until_set(&n->clock, &n->leads, 1000));
+        assert_int_equal(simdisk_sync_count(n->sim_disk), syncs + 2);
+        one_settle(n);
+    }
+}
+
+static void each_start_has_a_number_and_knows_a_clean_stop_by_it(void **state)
+{
+    struct one_node *n = opened(state);
+
+    for (uint64_t run = 1; run <= 6; run++) {
+        assert_true(quorum_starts(n->quorum) == run);
+        done(n, (uint32_t)run);
+        if (run % 2 == 0) {
+            one_close(n);
+            n->options.clean_start = run;
+        } else {
+            one_die(n, run); /* the mark of the run before is still there */
+        }
+        one_open(n);
+        assert_int_equal(n->err, ERR_NONE);
+        assert_int_equal(quorum_was_clean(n->quorum), run % 2 == 0);
+        one_settle(n);
+    }
+}
+
+static struct str opening(void *arg)
+{
+    static const uint32_t number = 77;
+    struct one_node *n = arg;
+
+    return n->has_opening ? str_sub(&number, sizeof(number)) : STR_NULL;
+}
+
+static void a_term_begins_with_the_owners_command(void **state)
+{
+    struct one_node *n = *state;
+    struct one_ask ask;
+
+    n->options.opening = opening;
+    n = opened(state);
+    assert_int_equal(quorum_last(n->quorum), 2);
+    assert_int_equal(n->apply_count, 0); /* an entry of the quorum's own */
+    done(n, 1);
+    one_close(n);
+    n->has_opening = true;
+    one_open(n);
+    one_settle(n);
+    assert_int_equal(quorum_last(n->quorum), 4);
+    assert_int_equal(n->index_of[77], 4);
+    assert_int_equal(n->apply_count, 2);
+    assert_true(n->opened_before_lead);
+    one_read(n, &ask);
+    one_settle(n);
+    assert_int_equal(ask.index, 4);
+    done(n, 2);
+    one_die(n, 3);
+    n->has_opening = false;
+    one_open(n);
+    one_settle(n);
+    assert_int_equal(n->index_of[77], 4);
+    assert_int_equal(n->index_of[2], 5);
+    assert_int_equal(n->apply_count, 3 + 3);
+}
+
 /* What must not vote. */
 
 static void rot_entries(struct one_node *n, uint64_t position)
@@ -562,7 +644,9 @@ static void a_damaged_term_does_not_start(void **state)
     struct one_node *n = opened(state);
 
     one_close(n);
-    assert_true(simdisk_rot(n->sim_disk, "/quorum/term", 12, 1));
+    for (uint64_t at = 12; simdisk_rot(n->sim_disk, "/quorum/term", at, 1);
+         at += 2048) { /* each copy in each slot */
+    }
     ends_damaged(n, "\"/quorum/term\" is damaged");
 }
 
@@ -663,44 +747,57 @@ static uint32_t live_a_little(struct one_node *n, uint32_t from, bool *met)
     return count;
 }
 
-/* The power goes at every call that the node makes to its disk, with whatever
- * the disk then keeps of what was not synced. */
-static void killed_at_each_disk_call_it_has_what_was_done(void **state)
+/* The power goes at call `at` of a node that has lived `before` times, with
+ * whatever the disk then keeps of what was not synced. False: it did not get
+ * that far. */
+static bool has_what_was_done(struct one_node *n, uint32_t before, uint64_t at)
 {
-    struct one_node *n = *state;
-    uint64_t at = 0;
+    uint32_t first;
+    uint32_t second;
     bool met;
     bool met_again;
 
-    one_free(n);
-    do {
-        uint32_t first;
-        uint32_t second;
+    n->options.limits.no_trailing = at % 2 == 0;
+    for (uint32_t life = 0; life < before; life++) {
+        assert_int_equal(live_a_little(n, 1 + 10 * life, &met), 8);
+    }
+    memset(n->index_of, 0, sizeof(n->index_of[0]) * 100);
+    n->fault.for_good = true;
+    n->fault.tears = at % 3 == 0;
+    fault_arm(&n->fault, at);
+    first = live_a_little(n, 30, &met);
+    memset(n->index_of, 0, sizeof(n->index_of[0]) * 100);
+    n->fault.for_good = false;
+    second = live_a_little(n, 50, &met_again);
+    if (n->err != ERR_NONE) {
+        fail_msg("killed at call %llu it does not start: %s",
+                 (unsigned long long)at, n->why.text);
+    }
+    assert_int_equal(second, 8);
+    for (uint32_t i = 30; i < 30 + first; i++) {
+        if (n->index_of[i] == 0 && n->durable == 0) {
+            fail_msg("killed at call %llu it lost command %u",
+                     (unsigned long long)at, i);
+        }
+    }
+    return met;
+}
 
-        n = one_make(1);
-        n->options.limits.no_trailing = at % 2 == 0;
-        n->fault.for_good = true;
-        n->fault.tears = at % 3 == 0;
-        fault_arm(&n->fault, ++at);
-        first = live_a_little(n, 1, &met);
-        memset(n->index_of, 0, sizeof(n->index_of[0]) * 100);
-        n->fault.for_good = false;
-        second = live_a_little(n, 50, &met_again);
-        if (n->err != ERR_NONE) {
-            fail_msg("killed at call %llu it does not start: %s",
-                     (unsigned long long)at, n->why.text);
-        }
-        assert_int_equal(second, 8);
-        for (uint32_t i = 1; i <= first; i++) {
-            if (n->index_of[i] == 0 && n->durable == 0) {
-                fail_msg("killed at call %llu it lost command %u",
-                         (unsigned long long)at, i);
-            }
-        }
-        one_free(n);
-    } while (met);
-    assert_true(at > 60);
-    *state = one_make(1);
+/* The first life makes all files; in the others a start writes into what is
+ * there. */
+static void killed_at_each_disk_call_it_has_what_was_done(void **state)
+{
+    for (uint32_t before = 0; before <= 2; before++) {
+        uint64_t at = 0;
+        bool met;
+
+        do {
+            one_free(*state);
+            *state = one_make(1);
+            met = has_what_was_done(*state, before, ++at);
+        } while (met);
+        assert_in_range(at, 30, 1000);
+    }
 }
 
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -728,6 +825,9 @@ int main(void)
         ONE(a_checkpoint_under_way_is_waited_for_at_the_end),
         ONE(a_machine_that_cannot_is_asked_again_later),
         ONE(a_full_disk_takes_no_checkpoint_and_ends_nothing),
+        ONE(a_start_on_what_is_there_costs_two_syncs),
+        ONE(each_start_has_a_number_and_knows_a_clean_stop_by_it),
+        ONE(a_term_begins_with_the_owners_command),
         ONE(a_log_shorter_than_the_machine_does_not_start),
         ONE(a_log_shorter_than_its_mark_does_not_start),
         ONE(a_flipped_byte_below_the_flushed_end_stops_it),
