@@ -53,22 +53,15 @@ void report_answered(void *arg, struct request *request)
     struct loop *loop = conn_loop(request->conn);
     char name[NAME_BYTES];
     char steps[STEPS_BYTES];
-    char held_text[40] = "";
-    uint32_t held;
 
-    if (us < api->options.slow_request_ms * 1000 ||
-        !trace_gate_pass(&api->slow[loop_index(loop)],
-                         env_now_ms(loop_env(loop)), SLOW_LINES_A_SECOND,
-                         &held)) {
+    if (us < api->options.slow_request_ms * 1000) {
         return;
     }
     report_name(r, name, sizeof(name));
     report_steps(&r->flow, steps, sizeof(steps));
-    if (held > 0) {
-        snprintf(held_text, sizeof(held_text), " (and %u more before)", held);
-    }
-    trace(TRACE_WARN, "slow: %s took %lld us%s%s", name, (long long)us, steps,
-          held_text);
+    trace_gated(&api->slow[loop_index(loop)], env_now_ms(loop_env(loop)),
+                SLOW_LINES_A_SECOND, "slow: %s took %lld us%s", name,
+                (long long)us, steps);
 }
 
 static int report_by_age(const void *a, const void *b)

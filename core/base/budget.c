@@ -41,6 +41,12 @@ void budget_charge(struct budget *budget, uint64_t bytes)
                                     memory_order_relaxed);
 }
 
+bool budget_is_over(struct budget *budget)
+{
+    return atomic_load_explicit(&budget->used_bytes, memory_order_relaxed) >
+           budget->limit_bytes;
+}
+
 void budget_give(struct budget *budget, uint64_t bytes)
 {
     uint64_t used = atomic_fetch_sub_explicit(&budget->used_bytes, bytes,

@@ -23,6 +23,8 @@ MUST_USE bool budget_take_large(struct budget *budget, uint64_t bytes);
 /* Takes even what does not fit: for memory that is in use already. Until
  * enough was given back, budget_take() refuses. */
 void budget_charge(struct budget *budget, uint64_t bytes);
+/* More is in use than the limit: by what was charged. */
+bool budget_is_over(struct budget *budget);
 /* bytes: at most what was taken. */
 void budget_give(struct budget *budget, uint64_t bytes);
 

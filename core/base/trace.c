@@ -91,3 +91,24 @@ bool trace_gate_pass(struct trace_gate *gate, int64_t now_ms, uint32_t a_second,
     gate->held = 0;
     return true;
 }
+
+void trace_gated(struct trace_gate *gate, int64_t now_ms, uint32_t a_second,
+                 const char *format, ...)
+{
+    char text[TRACE_LINE_BYTES_MAX];
+    uint32_t held;
+    va_list args;
+
+    if (!trace_gate_pass(gate, now_ms, a_second, &held)) {
+        return;
+    }
+    va_start(args, format);
+    vsnprintf(text, sizeof(text), format, args);
+    va_end(args);
+    if (held == 0) {
+        trace(TRACE_WARN, "%s", text);
+    } else {
+        trace(TRACE_WARN, "%s; and %u like it since the last such line", text,
+              held);
+    }
+}

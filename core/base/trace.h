@@ -26,5 +26,8 @@ struct trace_gate {
  * any. now_ms: of any clock that does not go back. */
 MUST_USE bool trace_gate_pass(struct trace_gate *gate, int64_t now_ms,
                               uint32_t a_second, uint32_t *held);
+/* trace(TRACE_WARN) through a gate; the line says how many were held. */
+void trace_gated(struct trace_gate *gate, int64_t now_ms, uint32_t a_second,
+                 const char *format, ...) PRINTF_LIKE(4, 5);
 
 #endif

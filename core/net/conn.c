@@ -129,10 +129,16 @@ void conn_update_events(struct conn *conn)
     }
 }
 
+/* A frame that waits is started at the end of the turn: who gives memory back
+ * is in the middle of something. */
 void conn_retry(struct conn *conn)
 {
     list_remove(&conn->starved_node);
-    conn_update_events(conn);
+    if (conn->block == NULL) {
+        conn_update_events(conn);
+    } else {
+        net_loop_mark_dirty(conn->net_loop, conn);
+    }
 }
 
 /* Noticed while the connection is not read from: what it sent before is still
@@ -196,6 +202,7 @@ static void conn_finish(struct request *request)
     request->answered = true;
     request->gone = NULL;
     conn->running--;
+    conn->net_loop->running--;
     conn->running_alone -= request->overlaps ? 0 : 1;
 }
 
@@ -282,8 +289,10 @@ void conn_start(struct net_loop *net_loop, int fd, uint32_t listener,
     if (uv_poll_init(loop_uv(net_loop->loop), &conn->poll, fd) != 0) {
         /* The system watches no more descriptors (fs.epoll.max_user_watches).
          */
-        trace(TRACE_WARN, "refused %s: the system cannot watch another socket",
-              conn->peer);
+        trace_gated(&net_loop->refusals, conn_now(conn), REFUSALS_A_SECOND,
+                    "refused %s: the system cannot watch another socket (raise "
+                    "fs.epoll.max_user_watches)",
+                    conn->peer);
         conn->closing = true;
         conn->handle_closed = true;
         close(fd);

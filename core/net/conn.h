@@ -12,7 +12,8 @@
  *  3. A frame's memory grows as its bytes arrive, at most 16 times of what has
  *     come, never beyond limits.frame_bytes, always from the budget. What a
  *     request takes beyond its frame is charged to the budget as well: while
- *     that is over its limit, nobody is read from.
+ *     that is over its limit, nobody is read from, and a loop on which one
+ *     runs starts no other.
  *  4. A client that does not read its answers is not read from, and after
  *     limits.idle_ms closed.
  *

@@ -64,6 +64,15 @@ static bool conn_in_may_start(const struct conn *conn, bool overlaps)
            conn->running < limits->requests_running;
 }
 
+/* Rule 3: what requests take beyond their frames is charged, never refused; so
+ * none starts while the budget is over its limit. One of a loop always may: it
+ * ends, and what it gives back lets the next one start. */
+static bool conn_in_has_memory(const struct conn *conn)
+{
+    return conn->net_loop->running == 0 ||
+           !budget_is_over(conn_options(conn)->budget);
+}
+
 static struct request *conn_in_new_request(struct conn *conn, uint8_t *frame,
                                            uint32_t bytes, bool overlaps)
 {
@@ -96,6 +105,7 @@ static struct request *conn_in_new_request(struct conn *conn, uint8_t *frame,
     }
     list_push(&conn->requests, &request->node);
     conn->running++;
+    conn->net_loop->running++;
     conn->running_alone += overlaps ? 0 : 1;
     return request;
 }
@@ -116,10 +126,11 @@ static bool conn_in_parse_one(struct conn *conn)
     }
     bytes = bytes_get_u32(at);
     if (bytes == 0 || bytes > options->limits.frame_bytes) {
-        trace(TRACE_WARN,
-              "closed %s: a frame of %u bytes, the limit is %u "
-              "(limits.frame)",
-              conn->peer, bytes, options->limits.frame_bytes);
+        trace_gated(&conn->net_loop->closings, conn_now(conn),
+                    CLOSINGS_A_SECOND,
+                    "closed %s: a frame of %u bytes, the limit is %u "
+                    "(limits.frame)",
+                    conn->peer, bytes, options->limits.frame_bytes);
         conn_close(conn);
         return false;
     }
@@ -128,6 +139,10 @@ static bool conn_in_parse_one(struct conn *conn)
     }
     overlaps = options->handler.overlaps(options->handler.arg, at + 4, bytes);
     if (!conn_in_may_start(conn, overlaps)) {
+        return false;
+    }
+    if (!conn_in_has_memory(conn)) {
+        net_loop_starve(conn->net_loop, conn);
         return false;
     }
     conn_in_leave_half(conn);

@@ -44,21 +44,24 @@ static bool listener_admits(struct net *net,
                             struct peer_key *key, bool *is_counted)
 {
     const struct net_limits *limits = &net->options.limits;
+    struct net_loop *here = &net->loops[0];
+    int64_t now = env_now_ms(here->env);
     uint32_t open =
         atomic_load_explicit(&net->connections, memory_order_relaxed);
 
     if (open >= limits->connections) {
-        trace(TRACE_WARN,
-              "refused a connection: %u are open (limits.connections)", open);
+        trace_gated(&here->refusals, now, REFUSALS_A_SECOND,
+                    "refused a connection: %u are open (limits.connections)",
+                    open);
         return false;
     }
     *is_counted = peers_key_of(address, key);
     if (*is_counted &&
         !peers_add(&net->peers, key, limits->connections_per_ip)) {
-        trace(TRACE_WARN,
-              "refused a connection: its address has %u open "
-              "(limits.connections_per_ip)",
-              limits->connections_per_ip);
+        trace_gated(&here->refusals, now, REFUSALS_A_SECOND,
+                    "refused a connection: its address has %u open "
+                    "(limits.connections_per_ip)",
+                    limits->connections_per_ip);
         return false;
     }
     atomic_fetch_add_explicit(&net->connections, 1, memory_order_relaxed);
@@ -103,8 +106,10 @@ static void listener_refuse_one(struct listener *listener)
     struct net *net = listener->net;
     int fd;
 
-    trace(TRACE_WARN, "refused a connection: no descriptors are left (raise "
-                      "ulimit -n, or lower limits.connections)");
+    trace_gated(&net->loops[0].refusals, env_now_ms(net->loops[0].env),
+                REFUSALS_A_SECOND,
+                "refused a connection: no descriptors are left (raise "
+                "ulimit -n, or lower limits.connections)");
     if (net->reserve_fd >= 0) {
         close(net->reserve_fd);
     }

@@ -44,7 +44,9 @@ void net_loop_given(struct net_loop *net_loop)
 {
     struct list starved;
 
-    if (list_is_empty(&net_loop->starved)) {
+    if (list_is_empty(&net_loop->starved) ||
+        (net_loop->running > 0 &&
+         budget_is_over(net_loop->net->options.budget))) {
         return;
     }
     list_init(&starved);
@@ -118,8 +120,9 @@ static void net_loop_reap(struct env_timer *timer)
         if (now - conn->half_since_ms < limits->half_frame_ms) {
             break;
         }
-        trace(TRACE_WARN, "closed %s: a frame did not end within %lld ms",
-              conn->peer, (long long)limits->half_frame_ms);
+        trace_gated(&net_loop->closings, now, CLOSINGS_A_SECOND,
+                    "closed %s: a frame did not end within %lld ms", conn->peer,
+                    (long long)limits->half_frame_ms);
         conn_close(conn);
     }
     list_each_safe(node, &net_loop->conns)

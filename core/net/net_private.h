@@ -2,10 +2,15 @@
 #ifndef NET_NET_PRIVATE_H
 #define NET_NET_PRIVATE_H
 
+#include "base/trace.h"
 #include "net/net.h"
 #include "net/peers.h"
 #include <stdatomic.h>
 #include <uv.h>
+
+/* Of one loop. A client that connects or misbehaves without end does not fill
+ * a disk with lines. */
+enum { REFUSALS_A_SECOND = 1, CLOSINGS_A_SECOND = 10 };
 
 /* The part of a net that lives on one loop. */
 struct net_loop {
@@ -20,7 +25,10 @@ struct net_loop {
     struct env_task flush;
     struct env_timer reaper;
     uint32_t count;
-    bool draining; /* net_close() was called */
+    uint32_t running;           /* requests, of all its connections */
+    struct trace_gate refusals; /* lines about connections that are refused */
+    struct trace_gate closings; /* or closed for what their clients do */
+    bool draining;              /* net_close() was called */
     struct mail drain_mail;
     struct mail drained_mail; /* to loop 0: no connection is left here */
     struct env_timer grace;
@@ -121,14 +129,15 @@ void conn_update_events(struct conn *conn);
 void conn_close(struct conn *conn);
 /* End of the turn: send, then start what became possible. */
 void conn_flush(struct conn *conn);
-/* Tries to read again; for one that was starved. */
+/* Tries again to read, or to start what was read; for one that was starved. */
 void conn_retry(struct conn *conn);
 
 /* A connection of the loop is gone. */
 void net_loop_conn_gone(struct net_loop *net_loop);
 void net_loop_set_reaper(struct net_loop *net_loop);
 void net_loop_mark_dirty(struct net_loop *net_loop, struct conn *conn);
-/* The budget has none left for it: it is tried again when it has. */
+/* The budget has none left for it, to read or to start what it has read: it is
+ * tried again when it has. */
 void net_loop_starve(struct net_loop *net_loop, struct conn *conn);
 /* Bytes went back to the budget. */
 void net_loop_given(struct net_loop *net_loop);

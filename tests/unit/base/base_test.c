@@ -204,9 +204,9 @@ static void a_list_keeps_order_and_moves_whole(void **state)
     assert_null(list_pop(&a));
 }
 
-/* What the call writes to stderr. */
-static size_t capture(char *into, size_t capacity, enum trace_level level,
-                      const char *text)
+/* What the call writes to stderr: trace(), or trace_gated(). */
+static size_t capture_gated(char *into, size_t capacity, enum trace_level level,
+                            const char *text, struct trace_gate *gate)
 {
     int ends[2];
     int saved = dup(STDERR_FILENO);
@@ -215,7 +215,11 @@ static size_t capture(char *into, size_t capacity, enum trace_level level,
     assert_int_equal(pipe(ends), 0);
     fcntl(ends[0], F_SETFL, O_NONBLOCK);
     dup2(ends[1], STDERR_FILENO);
-    trace(level, "%s", text);
+    if (gate == NULL) {
+        trace(level, "%s", text);
+    } else {
+        trace_gated(gate, 5000, 1, "%s", text);
+    }
     dup2(saved, STDERR_FILENO);
     close(saved);
     close(ends[1]);
@@ -223,6 +227,12 @@ static size_t capture(char *into, size_t capacity, enum trace_level level,
     close(ends[0]);
     into[MAX(got, 0)] = '\0';
     return (size_t)MAX(got, 0);
+}
+
+static size_t capture(char *into, size_t capacity, enum trace_level level,
+                      const char *text)
+{
+    return capture_gated(into, capacity, level, text, NULL);
 }
 
 static void a_trace_is_one_line_that_nobody_can_break(void **state)
@@ -273,6 +283,22 @@ static void a_gate_lets_so_many_lines_through_in_a_second(void **state)
     assert_int_equal(held, 0);
 }
 
+static void a_gated_line_says_how_many_were_held(void **state)
+{
+    struct trace_gate gate = {0};
+    char line[256];
+    uint32_t held;
+
+    assert_true(capture_gated(line, sizeof(line), 0, "x", &gate) > 0);
+    assert_string_equal(line + 24, " warn  x\n");
+    assert_int_equal(capture_gated(line, sizeof(line), 0, "x", &gate), 0);
+    assert_true(trace_gate_pass(&gate, 1000, 1, &held));
+    assert_false(trace_gate_pass(&gate, 1000, 1, &held));
+    assert_true(capture_gated(line, sizeof(line), 0, "y", &gate) > 0);
+    assert_string_equal(line + 24,
+                        " warn  y; and 1 like it since the last such line\n");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -288,6 +314,7 @@ int main(void)
         cmocka_unit_test(a_list_keeps_order_and_moves_whole),
         cmocka_unit_test(a_trace_is_one_line_that_nobody_can_break),
         cmocka_unit_test(a_gate_lets_so_many_lines_through_in_a_second),
+        cmocka_unit_test(a_gated_line_says_how_many_were_held),
         cmocka_unit_test(levels_below_the_one_set_are_silent),
     };
 

@@ -441,6 +441,68 @@ static void who_starves_is_read_again_when_memory_is_back(void **state)
 }
 
 /* Two that together do not fit must not wait for each other for ever. */
+static void release_the_oldest(struct net_world *w)
+{
+    struct request *oldest = w->held[0];
+
+    memmove(w->held, w->held + 1, sizeof(w->held) - sizeof(w->held[0]));
+    w->held_count--;
+    world_answer(oldest, oldest->frame, oldest->bytes);
+}
+
+/* A frame waits whole behind another one; a second client's request runs; then
+ * requests take more than there is. */
+static void world_go_over(struct net_world *w, int fds[2])
+{
+    world_open(w, 1, MIB);
+    fds[0] = client_open(w);
+    fds[1] = client_open(w);
+    client_ask(fds[0], 'h', 1);
+    client_ask(fds[0], 'e', 2);
+    assert_true(world_reaches(&w->started, 1));
+    client_ask(fds[1], 'h', 3);
+    assert_true(world_reaches(&w->started, 2));
+    world_sleep_ms(20);
+    budget_charge(&w->budget, 20 * MIB);
+    world_do(w, release_the_oldest);
+    assert_int_equal(client_number(fds[0]), 1);
+}
+
+static void world_end_over(struct net_world *w, const int fds[2])
+{
+    close(fds[0]);
+    close(fds[1]);
+    world_close(w);
+}
+
+static void nothing_starts_while_more_is_in_use_than_there_is(void **state)
+{
+    struct net_world w = world_init();
+    int fds[2];
+
+    world_go_over(&w, fds);
+    world_sleep_ms(100);
+    assert_int_equal(atomic_load(&w.started), 2);
+    budget_give(&w.budget, 20 * MIB);
+    assert_int_equal(client_number(fds[0]), 2);
+    world_release(&w);
+    assert_int_equal(client_number(fds[1]), 3);
+    world_end_over(&w, fds);
+}
+
+static void one_request_goes_on_whatever_is_in_use(void **state)
+{
+    struct net_world w = world_init();
+    int fds[2];
+
+    world_go_over(&w, fds);
+    world_release(&w); /* now none runs */
+    assert_int_equal(client_number(fds[1]), 3);
+    assert_int_equal(client_number(fds[0]), 2);
+    budget_give(&w.budget, 20 * MIB);
+    world_end_over(&w, fds);
+}
+
 static void frames_that_starve_each_other_end_at_their_deadline(void **state)
 {
     struct net_world w = world_init();
@@ -762,6 +824,8 @@ int main(void)
         cmocka_unit_test(an_idle_connection_holds_no_memory),
         cmocka_unit_test(a_frame_takes_memory_only_as_it_comes),
         cmocka_unit_test(who_starves_is_read_again_when_memory_is_back),
+        cmocka_unit_test(nothing_starts_while_more_is_in_use_than_there_is),
+        cmocka_unit_test(one_request_goes_on_whatever_is_in_use),
         cmocka_unit_test(frames_that_starve_each_other_end_at_their_deadline),
         cmocka_unit_test(an_idle_connection_is_closed),
         cmocka_unit_test(a_frame_that_does_not_end_is_closed),
