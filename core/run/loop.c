@@ -212,8 +212,10 @@ enum err loops_open(unsigned count, unsigned work_threads, struct loops **out,
     return ERR_NONE;
 
 fail:
-    why_set(why, ERR_SYSTEM, "could not start %u loops: %s", count,
-            uv_strerror(status));
+    why_set(why, ERR_SYSTEM,
+            "could not start %u loops: %s (raise ulimit -u and -n, or lower "
+            "limits.loops)",
+            count, uv_strerror(status));
     loops_stop(loops);
     loops_join(loops, threads);
     loops_free(loops);

@@ -16,6 +16,8 @@
 #include "base/trace.h"
 #include "run/loop_private.h"
 
+#include <unistd.h>
+
 enum {
     WORK_BUCKETS = 256,
     WORK_THREADS_MAX = 64,
@@ -145,7 +147,8 @@ static void *work_thread(void *arg)
 }
 
 /* One more thread, unless those that wait are enough. That a thread cannot be
- * started is survived while there is another one. */
+ * started is survived while there is another one. Without any, nothing will
+ * ever be on disk: the process ends, as it does when a disk fails. */
 static void work_thread_maybe(struct work_pool *pool)
 {
     int status;
@@ -160,9 +163,17 @@ static void work_thread_maybe(struct work_pool *pool)
         pool->thread_count++;
         return;
     }
-    trace(TRACE_WARN, "could not start a disk thread beside %u others: %s",
-          pool->thread_count, uv_strerror(uv_translate_sys_error(status)));
-    must(pool->thread_count > 0);
+    if (pool->thread_count > 0) {
+        trace(TRACE_WARN, "could not start a disk thread beside %u others: %s",
+              pool->thread_count, uv_strerror(uv_translate_sys_error(status)));
+        return;
+    }
+    trace(TRACE_ERROR,
+          "ended: could not start the first disk thread: %s; raise what limits "
+          "processes and memory (ulimit -u and -v, pids.max and memory.max of "
+          "the cgroup, TasksMax of the service)",
+          uv_strerror(uv_translate_sys_error(status)));
+    _exit(1);
 }
 
 /* The thread is woken when the lock is free: otherwise it would wake to wait for

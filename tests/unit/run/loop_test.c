@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -849,6 +850,47 @@ static void nobody_reads_what_was_unpublished_before_a_fence(void **state)
     assert_int_equal(letters_left, 0);
 }
 
+static void never(struct work *work)
+{
+    abort();
+}
+
+static void start_without_threads(void *arg)
+{
+    static struct work work = {.run = never, .done = never};
+    struct rlimit none = {0, 0};
+
+    (void)!setuid(65534); /* root may start as many as it likes */
+    must(setrlimit(RLIMIT_NPROC, &none) == 0);
+    env_work(env0(), &work);
+    sleep_ms(10000);
+}
+
+/* Nothing would ever be on disk: it ends, and says what to raise. */
+static void without_any_disk_thread_the_process_ends_and_says_why(void **state)
+{
+    char text[1024] = "";
+    int ends[2];
+    int status;
+    pid_t child;
+
+    assert_int_equal(pipe(ends), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        dup2(ends[1], STDERR_FILENO);
+        run_loops(1, 1, start_without_threads);
+        _exit(9);
+    }
+    close(ends[1]);
+    assert_true(read(ends[0], text, sizeof(text) - 1) > 0);
+    close(ends[0]);
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+    assert_non_null(strstr(text, "could not start the first disk thread"));
+    assert_non_null(strstr(text, "ulimit -u"));
+}
+
 /* ---- signals ---- */
 
 static void signalled(void *arg, int number)
@@ -1009,6 +1051,7 @@ int main(void)
         cmocka_unit_test(a_fence_of_one_loop_ends_in_a_later_turn),
         cmocka_unit_test(a_fence_leaves_a_loop_behind_the_tasks_of_the_turn),
         cmocka_unit_test(nobody_reads_what_was_unpublished_before_a_fence),
+        cmocka_unit_test(without_any_disk_thread_the_process_ends_and_says_why),
         cmocka_unit_test(signals_arrive_on_loop_0),
         cmocka_unit_test(a_broken_pipe_is_no_signal),
         cmocka_unit_test(an_idle_process_does_not_wake_up),
