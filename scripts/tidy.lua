@@ -1,10 +1,11 @@
 -- tidy.lua: does the house still stand?  Run from the top of the tree.
 --
 -- It fails on what must never be: an include that points up or sideways, an
--- outside library through a second door (core/FLOORS says what both are), and
--- a page that names a function which does not exist.  Then it prints, as a
--- guide that fails nothing, our sizes beside those of C code that reads well,
--- and each place that is longer, or less explained, than nine tenths of it.
+-- outside library through a second door (core/FLOORS says what both are), an
+-- exported function that only tests call, and a page that names a function
+-- which does not exist.  Then it prints, as a guide that fails nothing, our
+-- sizes beside those of C code that reads well, and each place that is longer,
+-- or less explained, than nine tenths of it.
 --
 -- It reads C by lines and not by grammar.  That is enough because the code is
 -- formatted: a function's braces stand alone in column 0.
@@ -22,6 +23,30 @@ local RESERVED = {
     strcpy = "", strcat = "", sprintf = "", strtok = "", atoi = "",
     alloca = "", gets = "", system = "",
 }
+
+-- Exported functions that only tests call, and what they are there for.
+local FOR_TESTS = {
+    ["a test looks into what the product only changes"] =
+        "producer_state_find offsets_count rows_count state_find_offset " ..
+        "topic_find_override replica_high_watermark quorum_applied " ..
+        "quorum_last quorum_term",
+    ["the text of a transcript"] = "group_state_name row_kind_name",
+    ["a step of the simulator or of a fuzzer"] =
+        "log_abandon log_producers_open log_producers_close " ..
+        "group_effects_clear",
+    ["the slow way, beside the fast one"] = "crc32c_tables",
+    ["tests that provoke errors are silent"] = "trace_level_set",
+    ["a cluster of several nodes: simulated, not served yet"] =
+        "quorum_read quorum_receive quorum_leader quorum_is_leader image_ref",
+    ["a plugin as partitioner, two steps of an append"] =
+        "log_reserve log_fill log_release",
+    ["transactions: compared with Kafka's bytes"] = "batch_control",
+    ["configs that change while a log is open"] = "log_configure",
+}
+local UNUSED = {}
+for why, names in pairs(FOR_TESTS) do
+    for name in names:gmatch("%S+") do UNUSED[name] = why end
+end
 
 -- Columns as in `sizes` below; numbers of the models as they were measured.
 local MODELS = {
@@ -182,6 +207,8 @@ local total = {
 }
 local included = {} -- header -> how many others include it
 local words = {}    -- every identifier of the code
+local exports = {}  -- { file, line, name } of each function that is not static
+local uses = {}     -- name -> how often code names it, declarations apart
 local headers = {}
 
 local function parameters_of(signature)
@@ -242,7 +269,10 @@ local function look_at_functions(file, code)
             end
             if table.concat(code, " ", first, open):find("%(") then
                 local name = look_at_function(file, code, first, open, i)
-                if name then table.insert(exported, { name, first }) end
+                if name then
+                    table.insert(exported, { name, first })
+                    table.insert(exports, { file, first, name })
+                end
             end
             open = nil
         end
@@ -328,7 +358,12 @@ local function look_at_line(file, i, line, code, comment)
                 or "belongs to " .. place)
         end
     end
-    for word in code:gmatch("[%a_][%w_]*") do words[word] = true end
+    -- In a header what stands in column 0 declares.
+    local is_use = not file:find("%.h$") or code:find("^%s")
+    for word in code:gmatch("[%a_][%w_]*") do
+        words[word] = true
+        if is_use then uses[word] = (uses[word] or 0) + 1 end
+    end
 end
 
 local function look_at_includes(file, lines, code)
@@ -390,6 +425,27 @@ local function look_at_readme()
             if name and not words[name] then
                 fail("core/README.md:" .. i, "no %s in the code", name)
             end
+        end
+    end
+end
+
+-- An exported function that only tests call is theirs, or nobody's. What
+-- scripts write into generated code ("reader_%s") is called there.
+local function look_for_unused()
+    local written = {}
+    for path in io.popen("ls scripts/*.lua"):lines() do
+        for name in read(path):gmatch("[%a_][%w_]*_%%s") do
+            written[name:match("^[^_]+")] = true
+        end
+    end
+    for _, e in ipairs(exports) do
+        local file, line, name = table.unpack(e)
+        local is_unused = uses[name] == 1 and name ~= "main" and
+            not (file:find("^wire/") and written[name:match("^[^_]+")])
+        if is_unused and not UNUSED[name] then
+            fail("core/" .. file .. ":" .. line, "only tests call %s", name)
+        elseif UNUSED[name] and not is_unused then
+            note(file, line, "%s is called: tidy.lua has it for tests", name)
         end
     end
 end
@@ -462,6 +518,7 @@ for _, file in ipairs(files) do
     homes[name] = homes[name] or file
 end
 look_at_readme()
+look_for_unused()
 for file in pairs(headers) do
     if not included[file] then note(file, 1, "no other file includes it") end
 end

@@ -257,13 +257,3 @@ enum err client_coordinator(struct client *client, struct str group,
     arena_reset(&arena);
     return err;
 }
-
-const char *client_address(const struct client *client, int32_t node)
-{
-    for (struct client_node *n = client->nodes; n != NULL; n = n->next) {
-        if (n->id == node) {
-            return n->connection.address;
-        }
-    }
-    return "an unknown broker";
-}

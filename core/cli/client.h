@@ -55,8 +55,6 @@ MUST_USE enum err client_coordinator(struct client *client, struct str group,
  * ERR_UNKNOWN_SERVER_ERROR. */
 enum err client_error(int16_t code);
 
-/* The address of a node, "127.0.0.1:9092", for messages. */
-const char *client_address(const struct client *client, int32_t node);
 
 /* Sleeps; less when stop became true. */
 void client_sleep(const struct client *client, int ms);

@@ -189,20 +189,6 @@ static enum err real_truncate(struct file *file, uint64_t bytes,
     return ERR_NONE;
 }
 
-static enum err real_allocate(struct file *file, uint64_t bytes,
-                              struct why *why)
-{
-    if (bytes == 0) {
-        return ERR_NONE;
-    }
-    if (TEMP_FAILURE_RETRY(
-            fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)bytes)) != 0 &&
-        errno != EOPNOTSUPP && errno != ENOSYS) {
-        return real_failed("reserve space for", file->path, why);
-    }
-    return ERR_NONE;
-}
-
 static enum err real_size(struct file *file, uint64_t *bytes, struct why *why)
 {
     struct stat info;
@@ -343,7 +329,6 @@ static const struct disk_ops real_ops = {
     .write = real_write,
     .sync = real_sync,
     .truncate = real_truncate,
-    .allocate = real_allocate,
     .size = real_size,
     .rename = real_rename,
     .remove = real_remove,

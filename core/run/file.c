@@ -50,11 +50,6 @@ enum err file_truncate(struct file *file, uint64_t bytes, struct why *why)
     return file->disk->ops->truncate(file, bytes, why);
 }
 
-enum err file_allocate(struct file *file, uint64_t bytes, struct why *why)
-{
-    return file->disk->ops->allocate(file, bytes, why);
-}
-
 enum err file_size(struct file *file, uint64_t *bytes, struct why *why)
 {
     return file->disk->ops->size(file, bytes, why);

@@ -42,7 +42,6 @@ struct disk_ops {
                       const struct iovec *parts, int count, struct why *why);
     enum err (*sync)(struct file *file, struct why *why);
     enum err (*truncate)(struct file *file, uint64_t bytes, struct why *why);
-    enum err (*allocate)(struct file *file, uint64_t bytes, struct why *why);
     enum err (*size)(struct file *file, uint64_t *bytes, struct why *why);
     enum err (*rename)(struct disk *disk, const char *from, const char *to,
                        struct why *why);
@@ -93,10 +92,6 @@ MUST_USE enum err file_write(struct file *file, uint64_t position,
 /* fdatasync(). A failure is final: the caller ends the process. */
 MUST_USE enum err file_sync(struct file *file, struct why *why);
 MUST_USE enum err file_truncate(struct file *file, uint64_t bytes,
-                                struct why *why);
-/* Reserves blocks for the first bytes bytes without changing the size; does
- * nothing where the file system cannot. Errors: ERR_FULL, ERR_DISK. */
-MUST_USE enum err file_allocate(struct file *file, uint64_t bytes,
                                 struct why *why);
 MUST_USE enum err file_size(struct file *file, uint64_t *bytes,
                             struct why *why);

@@ -1,21 +1,8 @@
-/* value.c - plain data that came out of Lua: finding, showing. */
+/* value.c - plain data that came out of Lua, as messages show it. */
 #include "script/value.h"
 #include <inttypes.h>
 
 enum { VALUE_SHOWN_CHARACTERS = 48 };
-
-const struct value *value_find(const struct value *value, struct str key)
-{
-    if (!value_is_table(value)) {
-        return NULL;
-    }
-    for (size_t i = 0; i < value->table.count; i++) {
-        if (str_eq(value->table.keys[i], key)) {
-            return &value->table.items[i];
-        }
-    }
-    return NULL;
-}
 
 const char *value_kind_name(enum value_kind kind)
 {

@@ -47,8 +47,6 @@ static inline bool value_is_table(const struct value *value)
     return value->kind == VALUE_LIST || value->kind == VALUE_MAP;
 }
 
-/* The entry of a table; NULL when there is none, or value is no table. */
-const struct value *value_find(const struct value *value, struct str key);
 /* "a number", "text", "a list": for messages. */
 const char *value_kind_name(enum value_kind kind);
 /* As a message shows it: 12, "12x", true, a list. At most some 60 characters;

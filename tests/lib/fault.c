@@ -131,15 +131,6 @@ static enum err fault_truncate(struct file *file, uint64_t bytes,
     return file_truncate(fault_inner(file), bytes, why);
 }
 
-static enum err fault_allocate(struct file *file, uint64_t bytes,
-                               struct why *why)
-{
-    if (fault_hits(file->disk, FAULT_WRITE)) {
-        return fault_refuse(file->disk, "reserve space for", file->path, why);
-    }
-    return file_allocate(fault_inner(file), bytes, why);
-}
-
 static enum err fault_size(struct file *file, uint64_t *bytes, struct why *why)
 {
     if (fault_hits(file->disk, FAULT_READ)) {
@@ -225,7 +216,6 @@ static const struct disk_ops fault_ops = {
     .write = fault_write,
     .sync = fault_sync,
     .truncate = fault_truncate,
-    .allocate = fault_allocate,
     .size = fault_size,
     .rename = fault_rename,
     .remove = fault_remove,

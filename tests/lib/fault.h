@@ -1,7 +1,7 @@
 /* fault.h - a disk that fails at the n-th call, in front of another one.
  *
- * Every call that may fail counts (open, read, write, sync, truncate, allocate,
- * size, rename, remove, folders, list, times), in the order in which they come.
+ * Every call that may fail counts (open, read, write, sync, truncate, size,
+ * rename, remove, folders, list, times), in the order in which they come.
  * Those of some kinds only when kinds says so. Any thread.
  *
  *     fault_init(&fault, disk_real());
@@ -18,7 +18,7 @@
 enum fault_kind {
     FAULT_OPEN = 1 << 0,
     FAULT_READ = 1 << 1,  /* also size, list, times */
-    FAULT_WRITE = 1 << 2, /* also truncate, allocate */
+    FAULT_WRITE = 1 << 2, /* also truncate */
     FAULT_SYNC = 1 << 3,  /* files and folders */
     FAULT_NAMES = 1 << 4, /* rename, remove, make and remove folders */
     FAULT_ALL = (1 << 5) - 1,

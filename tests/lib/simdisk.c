@@ -41,7 +41,6 @@ struct siminode {
     struct simbytes live;
     struct simbytes safe;
     struct list changes;
-    uint64_t reserved_bytes;
     int64_t modified_ms;
     struct map live_names; /* of a folder: name to inode */
     struct map safe_names;
@@ -319,7 +318,7 @@ static uint64_t siminode_used(const struct siminode *inode)
 {
     bool is_there = inode->names > 0 || inode->handles > 0;
 
-    return is_there ? MAX((uint64_t)inode->live.len, inode->reserved_bytes) : 0;
+    return is_there ? (uint64_t)inode->live.len : 0;
 }
 
 static uint64_t simdisk_used(struct simdisk *sim)
@@ -529,24 +528,6 @@ static enum err sim_truncate(struct file *file, uint64_t bytes, struct why *why)
     if (bytes != inode->live.len) {
         siminode_change(simdisk_of(file->disk), inode, bytes, NULL, 0);
     }
-    inode->reserved_bytes = MIN(inode->reserved_bytes, bytes);
-    return sim_leave(file, ERR_NONE);
-}
-
-static enum err sim_allocate(struct file *file, uint64_t bytes, struct why *why)
-{
-    struct simdisk *sim = simdisk_of(file->disk);
-    struct siminode *inode = sim_enter(file, "reserve space for", why);
-
-    if (inode == NULL) {
-        return ERR_DISK;
-    }
-    if (simdisk_reach(sim, inode, bytes) < bytes) {
-        return sim_leave(file,
-                         simdisk_fail(ERR_FULL, "reserve space for", file->path,
-                                      "the disk is full", why));
-    }
-    inode->reserved_bytes = MAX(inode->reserved_bytes, bytes);
     return sim_leave(file, ERR_NONE);
 }
 
@@ -805,7 +786,6 @@ static const struct disk_ops sim_ops = {
     .write = sim_write,
     .sync = sim_sync,
     .truncate = sim_truncate,
-    .allocate = sim_allocate,
     .size = sim_size,
     .rename = sim_rename,
     .remove = sim_remove,

@@ -182,8 +182,6 @@ static void test_holes(struct place *place)
     assert_int_equal(file_truncate(file, 6, NULL), ERR_NONE);
     assert_int_equal(file_read_whole(file, 4, text, 2, NULL), ERR_NONE);
     assert_memory_equal(text, "x\0", 2);
-    assert_int_equal(file_allocate(file, 1 << 20, NULL), ERR_NONE);
-    assert_int_equal(file_allocate(file, 0, NULL), ERR_NONE);
     assert_int_equal(file_size(file, &size, NULL), ERR_NONE);
     assert_int_equal(size, 6);
     assert_int_equal(file_sync(file, NULL), ERR_NONE);
