@@ -302,6 +302,7 @@ enum err controller_open(const struct controller_options *options,
     controller->quorum_folder = mem_printf("%s/quorum", options->data_folder);
     controller->log_folder = mem_printf("%s/log", options->data_folder);
     list_init(&controller->changes);
+    list_init(&controller->openings);
     list_init(&controller->closings);
     *out = controller;
     err = disk_make_folder(controller->env->disk, controller->log_folder, why);

@@ -15,9 +15,13 @@
 /* What is left of a stray's name: a folder's name has 255 bytes. */
 enum { STRAY_NAME_BYTES = 210 };
 
+/* Replicas that a loop opens in a turn, about. To open one makes a folder and
+ * files, a millisecond of work: other requests go on between. */
+enum { OPENING_PER_LOOP = 2 };
+
 /* Replicas that close at one time: more than there are disk threads, and few
  * enough that a stop that runs out of time has sealed most of what it began. */
-enum { CLOSING_MAX = 64 };
+enum { CLOSING_MAX = 16 };
 
 /* One partition of a job, on its owner's loop. */
 struct logs_part {
@@ -32,6 +36,7 @@ struct logs_part {
 };
 
 static void controller_logs_run(struct logs_job *job);
+static void controller_logs_open_more(struct controller *controller);
 static void controller_logs_close_more(struct controller *controller);
 
 static struct loop *controller_logs_loop(const struct controller *controller,
@@ -181,29 +186,91 @@ static void controller_logs_opened_part(struct call *call)
     }
     mem_free(part->folder);
     mem_free(part);
+    controller->opening_count--;
+    controller_logs_open_more(controller);
     controller_logs_part_done(job);
+}
+
+static void controller_logs_start_part(struct logs_job *job, int32_t partition)
+{
+    struct controller *controller = job->controller;
+    struct logs_part *part = MEM_NEW(struct logs_part);
+
+    part->call.run = controller_logs_open_part;
+    part->call.done = controller_logs_opened_part;
+    part->job = job;
+    part->partition = partition;
+    part->folder = mem_printf("%s/%s-%d", controller->log_folder,
+                              job->topic->name.ptr, (int)partition);
+    job->pending++;
+    controller->opening_count++;
+    call_start(&part->call,
+               controller_logs_loop(controller, job->topic, partition));
+}
+
+/* The next of those that have replicas left, in turn, so that a small topic
+ * does not wait for a large one; NULL: nobody has. A job that has none left is
+ * out of the list, and done when its parts are. */
+static struct logs_job *controller_logs_next(struct list *jobs)
+{
+    struct list *node;
+
+    while ((node = list_pop(jobs)) != NULL) {
+        struct logs_job *job = container_of(node, struct logs_job, node);
+
+        if (job->next_replica < job->count) {
+            list_push(jobs, node);
+            return job;
+        }
+        controller_logs_part_done(job);
+    }
+    return NULL;
+}
+
+static uint32_t controller_logs_openings_max(const struct controller *c)
+{
+    return OPENING_PER_LOOP * loops_count(c->options.loops);
+}
+
+/* What this turn opens. The parts of this loop are open when they are started:
+ * they would be all in one turn. */
+static void controller_logs_open_some(struct mail *mail)
+{
+    struct controller *controller =
+        container_of(mail, struct controller, opening_mail);
+    uint32_t most = controller_logs_openings_max(controller);
+    struct logs_job *job;
+
+    controller->opening_mailed = false;
+    for (uint32_t i = 0;
+         i < most && controller->opening_count < most &&
+         (job = controller_logs_next(&controller->openings)) != NULL;
+         i++) {
+        controller_logs_start_part(job, job->next_replica++);
+    }
+    controller_logs_open_more(controller);
+}
+
+/* The next turn opens more, if there is more: mail to itself comes when the
+ * loop has looked at its sockets. */
+static void controller_logs_open_more(struct controller *controller)
+{
+    if (controller->opening_mailed || list_is_empty(&controller->openings) ||
+        controller->opening_count >= controller_logs_openings_max(controller)) {
+        return;
+    }
+    controller->opening_mailed = true;
+    controller->opening_mail.deliver = controller_logs_open_some;
+    mail_send(controller_loop(controller), &controller->opening_mail);
 }
 
 static void controller_logs_start_open(struct logs_job *job)
 {
-    struct controller *controller = job->controller;
-
     job->count = job->topic->partitions_count;
     job->replicas = mem_zalloc((size_t)job->count * sizeof(*job->replicas));
-    job->pending = (uint32_t)job->count + 1;
-    for (int32_t i = 0; i < job->count; i++) {
-        struct logs_part *part = MEM_NEW(struct logs_part);
-
-        part->call.run = controller_logs_open_part;
-        part->call.done = controller_logs_opened_part;
-        part->job = job;
-        part->partition = i;
-        part->folder = mem_printf("%s/%s-%d", controller->log_folder,
-                                  job->topic->name.ptr, i);
-        call_start(&part->call,
-                   controller_logs_loop(controller, job->topic, i));
-    }
-    controller_logs_part_done(job);
+    job->pending = 1; /* as long as it is in the list */
+    list_push(&job->controller->openings, &job->node);
+    controller_logs_open_more(job->controller);
 }
 
 static void controller_logs_part_closed(void *arg)
@@ -252,17 +319,14 @@ static void controller_logs_start_close(struct logs_job *job,
  * gives. */
 static void controller_logs_close_more(struct controller *controller)
 {
-    while (controller->closing_count < CLOSING_MAX &&
-           !list_is_empty(&controller->closings)) {
-        struct logs_job *job =
-            container_of(controller->closings.next, struct logs_job, node);
+    struct logs_job *job;
 
-        if (job->next_replica == job->count) {
-            list_remove(&job->node);
-            controller_logs_part_done(job);
-        } else if (job->replicas[job->next_replica++] != NULL) {
-            controller_logs_start_close(job,
-                                        job->replicas[job->next_replica - 1]);
+    while (controller->closing_count < CLOSING_MAX &&
+           (job = controller_logs_next(&controller->closings)) != NULL) {
+        struct replica *replica = job->replicas[job->next_replica++];
+
+        if (replica != NULL) {
+            controller_logs_start_close(job, replica);
         }
     }
 }

@@ -22,7 +22,11 @@ struct controller {
     struct logs_job *job;   /* of the command applied last; NULL: none */
     struct list changes;    /* under way */
     int64_t promised;       /* partitions of changes that are not applied yet */
+    struct list openings;   /* jobs with replicas still to be opened */
     struct list closings;   /* jobs with replicas still to be closed */
+    uint32_t opening_count; /* replicas that are being opened */
+    struct mail opening_mail; /* to itself: open more */
+    bool opening_mailed;
     uint32_t closing_count; /* replicas that are being closed */
     int32_t open_count;     /* replicas that were opened and not closed */
     struct map jobs;        /* by topic name: the newest one, see logs_job */
@@ -53,7 +57,7 @@ struct logs_job {
     bool done;
     uint32_t pending;
     int32_t count;
-    int32_t next_replica; /* to be closed */
+    int32_t next_replica; /* to be opened or closed */
     struct list node;
     struct replica **replicas;
     struct list changes; /* that wait for it */

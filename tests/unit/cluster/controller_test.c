@@ -7,6 +7,7 @@
 #include "cluster/topic_create.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <sys/stat.h>
 
 struct node {
@@ -146,8 +147,8 @@ static void create_run(struct errand *errand)
     topic_create_start(&c->create, loop_env(loop_current()));
 }
 
-static void create_start(struct node *node, struct one_create *c, unsigned loop,
-                         const char *name, int32_t partitions)
+static void create_fill(struct node *node, struct one_create *c,
+                        const char *name, int32_t partitions)
 {
     *c = (struct one_create){.node = node};
     c->spec = (struct topic_create_spec){.name = str_of(name),
@@ -159,6 +160,12 @@ static void create_start(struct node *node, struct one_create *c, unsigned loop,
         .partitions = 1, .replication_factor = -1, .partitions_max = 1000};
     c->create.change.controller = node->controller;
     c->create.change.done = create_done;
+}
+
+static void create_start(struct node *node, struct one_create *c, unsigned loop,
+                         const char *name, int32_t partitions)
+{
+    create_fill(node, c, name, partitions);
     errand_start(&node->world, loop, &c->errand, create_run, c);
 }
 
@@ -564,6 +571,70 @@ static int quiet(void **state)
     return 0;
 }
 
+/* A large topic and a small one, asked for in one turn, and how often their
+ * loop came round while the large one was made. */
+struct slices {
+    struct one_create large;
+    struct one_create small;
+    struct mail turn;
+    int turns;
+    bool small_first;
+};
+
+static void slices_turn(struct mail *mail)
+{
+    struct slices *s = container_of(mail, struct slices, turn);
+
+    s->turns++;
+    s->small_first = s->small_first || s->small.found;
+    if (!s->large.found) {
+        mail_send(loop_current(), mail);
+    } else {
+        errand_end(&s->large.errand);
+    }
+}
+
+static void slices_created(struct controller_change *change)
+{
+    struct one_create *c =
+        container_of(change, struct one_create, create.change);
+
+    c->err = change->err;
+    c->found = true;
+    controller_change_end(change);
+}
+
+static void slices_run(struct errand *errand)
+{
+    struct slices *s = errand->arg;
+
+    s->large.create.change.done = slices_created;
+    s->small.create.change.done = slices_created;
+    topic_create_start(&s->large.create, loop_env(loop_current()));
+    topic_create_start(&s->small.create, loop_env(loop_current()));
+    s->turn.deliver = slices_turn;
+    mail_send(loop_current(), &s->turn);
+}
+
+/* Others have their turns, on a node of one loop, too; so has a small topic. */
+static void a_large_topic_is_made_in_slices(void **state)
+{
+    struct node node;
+    struct slices *s = MEM_NEW(struct slices);
+
+    node_open(&node, 1);
+    create_fill(&node, &s->large, "large", 200);
+    create_fill(&node, &s->small, "small", 1);
+    errand_start(&node.world, 0, &s->large.errand, slices_run, s);
+    errand_wait(&s->large.errand);
+    assert_int_equal(s->large.err, ERR_NONE);
+    assert_int_equal(s->small.err, ERR_NONE);
+    assert_true(s->small_first);
+    assert_in_range(s->turns, 50, INT_MAX);
+    node_close(&node);
+    mem_free(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -579,6 +650,7 @@ int main(void)
         cmocka_unit_test(a_check_changes_nothing),
         cmocka_unit_test(folders_of_no_topic_are_set_aside),
         cmocka_unit_test(a_topic_of_the_longest_name_comes_and_goes),
+        cmocka_unit_test(a_large_topic_is_made_in_slices),
     };
 
     return cmocka_run_group_tests(tests, quiet, NULL);
