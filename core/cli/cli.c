@@ -46,14 +46,16 @@ int cli_failed(const struct why *why)
     return ARGS_FAILED;
 }
 
+bool cli_can_ask(void)
+{
+    return isatty(STDIN_FILENO);
+}
+
 bool cli_confirm(const char *question)
 {
     int c;
     int first;
 
-    if (!isatty(STDIN_FILENO)) {
-        return true;
-    }
     fprintf(stderr, "%s [y/N] ", question);
     first = getchar();
     for (c = first; c != '\n' && c != EOF;) {
@@ -160,7 +162,7 @@ static const struct args_option cli_describe_options[] = {
 };
 
 static const struct args_option cli_delete_options[] = {
-    {"yes", NULL, "do not ask"},
+    {"yes", NULL, "do not ask; a must where there is no terminal"},
     {"if-present", NULL, "a topic that is not there is fine"},
     CLI_JSON,
     CLI_SERVER,

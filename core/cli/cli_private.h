@@ -16,7 +16,9 @@ MUST_USE bool cli_connect(const struct args *args, struct client **out,
                           int *code);
 /* "tidemark: why" on stderr; gives ARGS_FAILED. */
 int cli_failed(const struct why *why);
-/* Asks y/n on a terminal; true without one. */
+/* Whether there is a terminal to ask on. */
+bool cli_can_ask(void);
+/* Asks y/n; what is no clear yes is no. */
 bool cli_confirm(const char *question);
 
 /* "topic "x": what" for a topic's error, with what to do where that helps. */

@@ -207,14 +207,7 @@ enum err client_metadata(struct client *client,
         metadata_request_topic_init(&request.topics[i]);
         request.topics[i].name = topics->names[i];
     }
-    metadata_request_encode(&x.writer, x.version, &request);
-    err = exchange_run(&x, why);
-    if (err) {
-        return err;
-    }
-    metadata_response_init(response);
-    metadata_response_decode(&x.reader, arena, x.version, response);
-    err = exchange_finish(&x, why);
+    err = EXCHANGE_ASK(metadata, &x, &request, response, why);
     for (int32_t i = 0; !err && i < response->brokers_count; i++) {
         const struct metadata_response_broker *broker = &response->brokers[i];
 
@@ -236,14 +229,7 @@ enum err client_coordinator(struct client *client, struct str group,
     if (!err) {
         find_coordinator_request_init(&request);
         request.key = group;
-        find_coordinator_request_encode(&x.writer, x.version, &request);
-        err = exchange_run(&x, why);
-    }
-    if (!err) {
-        find_coordinator_response_init(&response);
-        find_coordinator_response_decode(&x.reader, &arena, x.version,
-                                         &response);
-        err = exchange_finish(&x, why);
+        err = EXCHANGE_ASK(find_coordinator, &x, &request, &response, why);
     }
     if (!err && response.error_code != 0) {
         err = client_error(response.error_code);

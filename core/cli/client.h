@@ -55,7 +55,6 @@ MUST_USE enum err client_coordinator(struct client *client, struct str group,
  * ERR_UNKNOWN_SERVER_ERROR. */
 enum err client_error(int16_t code);
 
-
 /* Sleeps; less when stop became true. */
 void client_sleep(const struct client *client, int ms);
 /* Monotonic. */

@@ -1,10 +1,9 @@
 /* exchange.h - one request over a connection, and its answer.
  *
  *   err = client_exchange(client, CLIENT_ANY, &x, API_METADATA, 12, why);
- *   metadata_request_encode(&x.writer, x.version, &request);
- *   err = exchange_run(&x, why);
- *   metadata_response_decode(&x.reader, x.arena, x.version, &response);
- *   err = exchange_finish(&x, why);
+ *   if (!err) {
+ *       err = EXCHANGE_ASK(metadata, &x, &request, &response, why);
+ *   }
  *
  * Memory is the arena's, which the caller sets before he begins. A connection
  * that fails in any way is closed: what was sent may or may not have arrived,
@@ -32,6 +31,7 @@ struct exchange {
     struct connection *connection;
     const struct api_info *api;
     int32_t correlation_id;
+    enum err err; /* of EXCHANGE_ASK */
 };
 
 /* Connects where it is not connected, and asks for the versions.
@@ -48,6 +48,17 @@ MUST_USE enum err exchange_begin(struct exchange *x,
 /* Sends and waits for the answer; reader then stands behind its header.
  * Errors: ERR_CLOSED, ERR_TIMEOUT, ERR_CANCELLED, ERR_MALFORMED. */
 MUST_USE enum err exchange_run(struct exchange *x, struct why *why);
+/* Writes a request of the message NAME, runs it, reads the answer to its end.
+ * response: what it holds is in the arena or in the frame, which is there, too.
+ * Errors: those of exchange_run() and exchange_finish(). */
+#define EXCHANGE_ASK(NAME, x, request, response, why)                          \
+    (NAME##_request_encode(&(x)->writer, (x)->version, request),               \
+     ((x)->err = exchange_run(x, why)) != ERR_NONE                             \
+         ? (x)->err                                                            \
+         : (NAME##_response_init(response),                                    \
+            NAME##_response_decode(&(x)->reader, (x)->arena, (x)->version,     \
+                                   response),                                  \
+            exchange_finish(x, why)))
 /* Sends, and expects no answer (acks=0). */
 MUST_USE enum err exchange_send(struct exchange *x, struct why *why);
 /* Whether the answer was read to its end: ERR_MALFORMED. */

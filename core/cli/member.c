@@ -143,15 +143,9 @@ static enum err member_join_once(struct member *member, struct arena *arena,
     request.protocol_type = STR_LIT("consumer");
     request.protocols = &protocol;
     request.protocols_count = 1;
-    join_group_request_encode(&x.writer, x.version, &request);
     x.timeout_ms = MEMBER_REBALANCE_MS + EXCHANGE_TIMEOUT_MS;
-    err = exchange_run(&x, why);
-    if (err) {
-        return member_note(member, err);
-    }
-    join_group_response_init(response);
-    join_group_response_decode(&x.reader, arena, x.version, response);
-    err = exchange_finish(&x, why);
+    err = member_note(member,
+                      EXCHANGE_ASK(join_group, &x, &request, response, why));
     if (err) {
         return err;
     }
@@ -268,15 +262,9 @@ static enum err member_sync(struct member *member,
     if (err) {
         return err;
     }
-    sync_group_request_encode(&x.writer, x.version, &request);
     x.timeout_ms = MEMBER_REBALANCE_MS + EXCHANGE_TIMEOUT_MS;
-    err = exchange_run(&x, why);
-    if (err) {
-        return member_note(member, err);
-    }
-    sync_group_response_init(&response);
-    sync_group_response_decode(&x.reader, arena, x.version, &response);
-    err = exchange_finish(&x, why);
+    err = member_note(member,
+                      EXCHANGE_ASK(sync_group, &x, &request, &response, why));
     if (!err && response.error_code != 0) {
         return member_refused(member, client_error(response.error_code),
                               "be assigned partitions", why);
@@ -334,14 +322,9 @@ enum err member_heartbeat(struct member *member, struct why *why)
         request.generation_id = member->generation;
         request.member_id = str_of(member->id);
         request.group_instance_id = STR_NULL;
-        heartbeat_request_encode(&x.writer, x.version, &request);
         x.timeout_ms = MEMBER_SESSION_MS;
-        err = member_note(member, exchange_run(&x, why));
-    }
-    if (!err) {
-        heartbeat_response_init(&response);
-        heartbeat_response_decode(&x.reader, &arena, x.version, &response);
-        err = exchange_finish(&x, why);
+        err = member_note(
+            member, EXCHANGE_ASK(heartbeat, &x, &request, &response, why));
     }
     if (!err && response.error_code != 0) {
         err = member_refused(member, client_error(response.error_code),
@@ -377,13 +360,8 @@ enum err member_committed(struct member *member, struct member_offset *offsets,
             topic.partition_indexes[i] = offsets[i].partition;
             offsets[i].offset = -1;
         }
-        offset_fetch_request_encode(&x.writer, x.version, &request);
-        err = member_note(member, exchange_run(&x, why));
-    }
-    if (!err) {
-        offset_fetch_response_init(&response);
-        offset_fetch_response_decode(&x.reader, &arena, x.version, &response);
-        err = exchange_finish(&x, why);
+        err = member_note(
+            member, EXCHANGE_ASK(offset_fetch, &x, &request, &response, why));
     }
     if (!err && response.error_code != 0) {
         err = member_refused(member, client_error(response.error_code),
@@ -434,13 +412,8 @@ enum err member_commit(struct member *member,
             topic.partitions[i].committed_offset = offsets[i].offset;
             topic.partitions[i].committed_metadata = STR_LIT("");
         }
-        offset_commit_request_encode(&x.writer, x.version, &request);
-        err = member_note(member, exchange_run(&x, why));
-    }
-    if (!err) {
-        offset_commit_response_init(&response);
-        offset_commit_response_decode(&x.reader, &arena, x.version, &response);
-        err = exchange_finish(&x, why);
+        err = member_note(
+            member, EXCHANGE_ASK(offset_commit, &x, &request, &response, why));
     }
     for (int32_t t = 0; !err && t < response.topics_count; t++) {
         for (int32_t p = 0; !err && p < response.topics[t].partitions_count;

@@ -89,17 +89,27 @@ static enum err place_answer(const struct metadata_response_topic *topic,
     return ERR_NONE;
 }
 
+/* What is looked for, of all partitions of a topic. Borrows everything. */
+struct place_search {
+    struct client *client;
+    const struct metadata_response_topic *topic;
+    int64_t timestamp_ms; /* or one of PLACE_ */
+    int64_t *out;         /* an offset a partition; -1: none known yet */
+    struct arena *arena;
+};
+
 /* Asks one leader for its partitions. */
-static enum err place_ask(struct client *client,
-                          const struct metadata_response_topic *topic,
-                          int32_t node, int64_t timestamp_ms, int64_t *out,
-                          struct arena *arena, struct why *why)
+static enum err place_ask(const struct place_search *search, int32_t node,
+                          struct why *why)
 {
+    const struct metadata_response_topic *topic = search->topic;
+    struct arena *arena = search->arena;
     struct list_offsets_response response;
     struct list_offsets_request request;
     struct list_offsets_request_topic asked;
     struct exchange x = {.arena = arena};
-    enum err err = client_exchange(client, node, &x, API_LIST_OFFSETS, 7, why);
+    enum err err =
+        client_exchange(search->client, node, &x, API_LIST_OFFSETS, 7, why);
 
     if (err) {
         return err;
@@ -109,20 +119,13 @@ static enum err place_ask(struct client *client,
     asked.partitions = arena_array(arena, (size_t)topic->partitions_count,
                                    sizeof(*asked.partitions));
     asked.partitions_count =
-        place_request(topic, node, timestamp_ms, asked.partitions);
+        place_request(topic, node, search->timestamp_ms, asked.partitions);
     list_offsets_request_init(&request);
     request.replica_id = -1;
     request.topics = &asked;
     request.topics_count = 1;
-    list_offsets_request_encode(&x.writer, x.version, &request);
-    err = exchange_run(&x, why);
-    if (err) {
-        return err;
-    }
-    list_offsets_response_init(&response);
-    list_offsets_response_decode(&x.reader, arena, x.version, &response);
-    err = exchange_finish(&x, why);
-    return err ? err : place_answer(topic, &response, out, why);
+    err = EXCHANGE_ASK(list_offsets, &x, &request, &response, why);
+    return err ? err : place_answer(topic, &response, search->out, why);
 }
 
 enum err place_find(struct client *client,
@@ -130,6 +133,7 @@ enum err place_find(struct client *client,
                     int64_t timestamp_ms, int64_t *out, struct arena *arena,
                     struct why *why)
 {
+    struct place_search search = {client, topic, timestamp_ms, out, arena};
     bool late = false;
     enum err err = ERR_NONE;
 
@@ -144,7 +148,7 @@ enum err place_find(struct client *client,
             first = first && topic->partitions[j].leader_id != node;
         }
         if (first) {
-            err = place_ask(client, topic, node, timestamp_ms, out, arena, why);
+            err = place_ask(&search, node, why);
         }
     }
     for (int32_t i = 0; i < topic->partitions_count; i++) {

@@ -260,14 +260,8 @@ static enum err receiver_ask(struct receiver *receiver, int32_t node,
 
     if (!err) {
         receiver_request(receiver, node, wait_ms, &request, &topic, &arena);
-        fetch_request_encode(&x.writer, x.version, &request);
         x.timeout_ms += wait_ms;
-        err = exchange_run(&x, why);
-    }
-    if (!err) {
-        fetch_response_init(&response);
-        fetch_response_decode(&x.reader, &arena, x.version, &response);
-        err = exchange_finish(&x, why);
+        err = EXCHANGE_ASK(fetch, &x, &request, &response, why);
     }
     if (!err) {
         err = receiver_answer(receiver, &response, why);

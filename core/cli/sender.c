@@ -87,14 +87,7 @@ static enum err sender_identify(struct sender *sender, struct why *why)
         request.transaction_timeout_ms = INT32_MAX;
         request.producer_id = -1;
         request.producer_epoch = -1;
-        init_producer_id_request_encode(&x.writer, x.version, &request);
-        err = exchange_run(&x, why);
-    }
-    if (!err) {
-        init_producer_id_response_init(&response);
-        init_producer_id_response_decode(&x.reader, &arena, x.version,
-                                         &response);
-        err = exchange_finish(&x, why);
+        err = EXCHANGE_ASK(init_producer_id, &x, &request, &response, why);
     }
     if (!err && response.error_code == 0) {
         sender->producer_id = response.producer_id;

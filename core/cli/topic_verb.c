@@ -114,15 +114,8 @@ static enum err topic_verb_create_run(const struct args *args,
     if (err) {
         return err;
     }
-    create_topics_request_encode(&x.writer, x.version, request);
     x.timeout_ms += EXCHANGE_TIMEOUT_MS;
-    err = exchange_run(&x, why);
-    if (err) {
-        return err;
-    }
-    create_topics_response_init(&response);
-    create_topics_response_decode(&x.reader, arena, x.version, &response);
-    err = exchange_finish(&x, why);
+    err = EXCHANGE_ASK(create_topics, &x, request, &response, why);
     for (int32_t i = 0; !err && i < response.topics_count; i++) {
         const struct create_topics_response_topic *topic = &response.topics[i];
         enum err failed = client_error(topic->error_code);
@@ -264,14 +257,7 @@ static enum err topic_verb_configs(struct client *client, struct str name,
     describe_configs_request_init(&request);
     request.resources = &resource;
     request.resources_count = 1;
-    describe_configs_request_encode(&x.writer, x.version, &request);
-    err = exchange_run(&x, why);
-    if (err) {
-        return err;
-    }
-    describe_configs_response_init(&response);
-    describe_configs_response_decode(&x.reader, arena, x.version, &response);
-    err = exchange_finish(&x, why);
+    err = EXCHANGE_ASK(describe_configs, &x, &request, &response, why);
     if (!err && response.results_count == 1 &&
         response.results[0].error_code == 0) {
         *out = response.results[0];
@@ -458,15 +444,8 @@ static enum err topic_verb_delete_run(const struct args *args,
     for (size_t i = 0; i < args->operand_count; i++) {
         request.topic_names[i] = str_of(args->operands[i]);
     }
-    delete_topics_request_encode(&x.writer, x.version, &request);
     x.timeout_ms += EXCHANGE_TIMEOUT_MS;
-    err = exchange_run(&x, why);
-    if (err) {
-        return err;
-    }
-    delete_topics_response_init(&response);
-    delete_topics_response_decode(&x.reader, arena, x.version, &response);
-    err = exchange_finish(&x, why);
+    err = EXCHANGE_ASK(delete_topics, &x, &request, &response, why);
     for (int32_t i = 0; !err && i < response.responses_count; i++) {
         const struct delete_topics_response_topic *topic =
             &response.responses[i];
@@ -507,7 +486,11 @@ int topic_verb_delete(const struct args *args)
             : arena_printf(&arena, "delete %zu topics and all their records?",
                            args->operand_count);
 
-    if (!args_has(args, "yes") && !cli_confirm(question.ptr)) {
+    if (!args_has(args, "yes") && !cli_can_ask()) {
+        code = args_misused(args->command,
+                            "deletes records for good, and there is no "
+                            "terminal to ask on: say --yes");
+    } else if (!args_has(args, "yes") && !cli_confirm(question.ptr)) {
         fputs("nothing was deleted\n", stderr);
         code = ARGS_FAILED;
     } else if (cli_connect(args, &client, &code)) {

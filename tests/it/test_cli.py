@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import pty
 import shutil
 import signal
 import subprocess
@@ -67,10 +68,30 @@ def test_a_topic_from_its_creation_to_its_end(cli, topic):
             for p in told["partitions"]] == [(0, 0), (0, 0), (0, 2)]
     assert "2       1         1        1      0    2        2" in cli.run(
         "topic", "describe", topic)
-    assert cli.run("topic", "delete", topic) == f'deleted topic "{topic}"\n'
-    assert cli.run("topic", "delete", topic, code=1) == (
+    assert "say --yes" in cli.run("topic", "delete", topic, code=2)
+    cli.run("topic", "describe", topic)  # it is still there
+    assert cli.run("topic", "delete", topic, "--yes") == (
+        f'deleted topic "{topic}"\n')
+    assert cli.run("topic", "delete", topic, "--yes", code=1) == (
         f'tidemark: topic "{topic}" does not exist\n')
-    cli.run("topic", "delete", topic, "--if-present")
+    cli.run("topic", "delete", topic, "--yes", "--if-present")
+
+
+@pytest.mark.parametrize("said,code", (("y", 0), ("n", 1), ("", 1)))
+def test_a_terminal_is_asked_before_a_topic_goes(cli, topic, said, code):
+    made(cli, topic)
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [TIDEMARK, "topic", "delete", topic, "--server", cli.server],
+        text=True, stdin=theirs, stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE)
+    os.close(theirs)
+    os.write(ours, said.encode() + b"\n")
+    out, err = process.communicate(timeout=100)
+    os.close(ours)
+    assert (process.returncode, f'delete topic "{topic}"' in err) == (
+        code, True)
+    assert ("deleted" in out) == (code == 0)
 
 
 def test_what_cannot_be_is_refused_with_a_reason(cli, topic):
