@@ -10,10 +10,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -24,6 +26,62 @@ struct folder {
     char *clean_path;
     int lock_fd;
 };
+
+static void folder_user(uid_t id, char *name, size_t size)
+{
+    const struct passwd *user = getpwuid(id);
+
+    if (user != NULL) {
+        snprintf(name, size, "%s", user->pw_name);
+    } else {
+        snprintf(name, size, "user %u", (unsigned)id);
+    }
+}
+
+/* path, or the nearest folder above it that is there. */
+static char *folder_nearest(const char *path, struct stat *info)
+{
+    char *where = mem_dupz(path);
+    char *slash;
+
+    while (stat(where, info) != 0 && strcmp(where, ".") != 0) {
+        slash = strrchr(where, '/');
+        if (slash == NULL) {
+            slash = strcpy(where, ".") + 1;
+        } else if (slash == where) {
+            slash++;
+        }
+        *slash = '\0';
+    }
+    return where;
+}
+
+/* After path could not be made or written, and why says so. Where it is a
+ * matter of rights, says whose the folder is that refuses, and who asked. */
+static enum err folder_refused(const char *path, enum err err, struct why *why)
+{
+    struct stat info = {0};
+    char *where = folder_nearest(path, &info);
+    int number = access(where, W_OK | X_OK) == 0 ? 0 : errno;
+    char owner[64];
+    char self[64];
+
+    if (number != EACCES && number != EROFS) {
+        mem_free(where);
+        return why_wrap(why, err,
+                        "choose another data folder with --set "
+                        "node.data_dir=PATH");
+    }
+    folder_user(info.st_uid, owner, sizeof(owner));
+    folder_user(geteuid(), self, sizeof(self));
+    err = why_set(why, ERR_DENIED,
+                  "cannot write in the data folder \"%s\": %s; \"%s\" belongs "
+                  "to %s and this process runs as %s: make it writable, or "
+                  "choose another folder with --set node.data_dir=PATH",
+                  path, strerror(number), where, owner, self);
+    mem_free(where);
+    return err;
+}
 
 static enum err folder_locked(struct folder *folder, const char *lock_path,
                               struct why *why)
@@ -50,12 +108,10 @@ static enum err folder_lock(struct folder *folder, struct why *why)
 
     folder->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (folder->lock_fd < 0) {
-        err = why_set(why,
-                      errno == EACCES || errno == EROFS ? ERR_DENIED : ERR_DISK,
-                      "cannot write in the data folder \"%s\": %s; make it "
-                      "writable for this user, or choose another with --set "
-                      "node.data_dir=PATH",
-                      folder->path, strerror(errno));
+        err = folder_refused(folder->path,
+                             why_set(why, ERR_DISK, "could not open \"%s\": %s",
+                                     lock_path, strerror(errno)),
+                             why);
     } else if (flock(folder->lock_fd, LOCK_EX | LOCK_NB) != 0) {
         err = errno == EWOULDBLOCK
                   ? folder_locked(folder, lock_path, why)
@@ -100,10 +156,7 @@ enum err folder_open(const char *path, struct folder **out,
     folder->lock_fd = -1;
     err = disk_make_folder(disk_real(), path, why);
     if (err != ERR_NONE) {
-        why_wrap(why, err,
-                 "cannot make the data folder; make its parent writable for "
-                 "this user, or choose another place with --set "
-                 "node.data_dir=PATH");
+        err = folder_refused(path, err, why);
     }
     if (err == ERR_NONE) {
         err = folder_lock(folder, why);

@@ -144,7 +144,11 @@ static void readonly_child(const char *path)
     if (folder_open(path, &folder, &clean, &why) != ERR_DENIED) {
         _exit(1);
     }
-    _exit(strstr(why.text, "--set node.data_dir=PATH") != NULL ? 0 : 2);
+    _exit(strstr(why.text, "belongs to root and this process runs as nobody") !=
+                      NULL &&
+                  strstr(why.text, "--set node.data_dir=PATH") != NULL
+              ? 0
+              : 2);
 }
 
 /* Below /tmp, which everybody may look into. */
