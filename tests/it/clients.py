@@ -5,7 +5,9 @@ import dataclasses
 import functools
 import os
 import pathlib
+import random
 import signal
+import socket
 import subprocess
 import threading
 import time
@@ -15,11 +17,21 @@ ROOT = HERE.parents[1]
 BUILD = ROOT / "build" / "it"
 JVM = ["java", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Xshare:auto",
        "-Xmx256m", "-cp"]
+PROGRAM = pathlib.Path(os.environ.get("TIDEMARK", ROOT / "build/tidemark"))
 OURS = "DATA_DIR" in os.environ  # and not Apache Kafka, see conftest.py
 CODECS = ("gzip", "snappy", "lz4", "zstd")
 
 Record = collections.namedtuple("Record", "key value headers")
 Read = collections.namedtuple("Read", "partition offset timestamp record")
+
+
+def free_port():
+    """Below the ephemeral range, so that no client's own port takes it."""
+    while True:
+        port = random.randrange(10_000, 32_000)
+        with socket.socket() as probe:
+            if probe.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 def python(env, driver):

@@ -1,26 +1,24 @@
-"""The broker as its operator sees it: starts, stops, its files and its SQL."""
+"""The broker as its operator sees it: starts, stops, and its files."""
 import os
 import pathlib
 import re
+import shutil
 import signal
-import sqlite3
 import subprocess
-import threading
+import tempfile
 import time
 
 import pytest
 
 import clients
+from calls import (append, commit, committed, create, delete, fetch, look_up,
+                   to_fetch)
 from clients import plain_records
 from records import batch
 from test_members import beat, enter, sync
 from wire import Closed, Connection
 
 pytestmark = pytest.mark.ours
-
-
-def database(broker):
-    return sqlite3.connect(f"file:{broker.dir()}/meta.db?mode=ro", uri=True)
 
 
 def topics(connection):
@@ -33,32 +31,13 @@ def cluster_id(connection):
     return connection.call("Metadata", 9, Topics=[])["ClusterId"]
 
 
-def create(connection, name, partitions=1, **configs):
-    answer = connection.call("CreateTopics", 7, timeoutMs=10000, Topics=[{
-        "Name": name, "NumPartitions": partitions, "ReplicationFactor": 1,
-        "Configs": [{"Name": n, "Value": v} for n, v in configs.items()]}])
-    assert answer["Topics"][0]["ErrorCode"] == 0, answer
-    return answer["Topics"][0]["TopicId"]
-
-
-def produce(connection, topic, *batches):
-    for one in batches:
-        answer = connection.call("Produce", 9, Acks=-1, TimeoutMs=10000,
-                                 TopicData=[{"Name": topic, "PartitionData": [
-                                     {"Index": 0, "Records": one}]}])
-        part = answer["Responses"][0]["PartitionResponses"][0]
-        assert part["ErrorCode"] == 0, part
-
-
 @pytest.mark.parametrize("end", ("stop", "kill"))
 def test_a_restart_keeps_everything(end, start_broker):
     broker = start_broker()
     sent = plain_records("kept", 100)
     clients.CONFLUENT.produce(broker.bootstrap, "kept", sent)
     with Connection(broker.bootstrap) as raw:
-        raw.call("OffsetCommit", 7, GroupId="g", Topics=[{
-            "Name": "kept", "Partitions": [
-                {"PartitionIndex": 0, "CommittedOffset": 42}]}])
+        assert commit(raw, "g", "kept", 42) == 0
         before = topics(raw), cluster_id(raw)
     if end == "stop":
         broker.run("stop", broker.handle)
@@ -67,8 +46,7 @@ def test_a_restart_keeps_everything(end, start_broker):
     broker.restart()
     with Connection(broker.bootstrap) as raw:
         assert (topics(raw), cluster_id(raw)) == before
-        answer = raw.call("OffsetFetch", 7, GroupId="g", Topics=None)
-        assert answer["Topics"][0]["Partitions"][0]["CommittedOffset"] == 42
+        assert committed(raw, "g") == {("kept", 0): 42}
     reads = clients.JAVA.consume(broker.bootstrap, "kept", 100)
     assert [r.record for r in reads] == sent
 
@@ -87,73 +65,6 @@ def test_a_member_goes_on_after_kill_9_without_a_rebalance(start_broker):
         assert (synced["ErrorCode"], synced["Assignment"]) == (0, b"all")
 
 
-def shown_after_ms(broker, query, values, expected):
-    """How long after now the query gives what is expected, at most 5 s, and
-    how long it takes to ask when it is there."""
-    def ask():
-        with database(broker) as db:
-            return db.execute(query, values).fetchall()
-
-    begun = time.monotonic()
-    while (rows := ask()) != expected:
-        assert time.monotonic() - begun < 5, (rows, expected)
-    shown = time.monotonic()
-    ask()
-    return (shown - begun) * 1000, (time.monotonic() - shown) * 1000
-
-
-def test_a_change_is_in_sqlite_10_ms_after_its_answer(start_broker):
-    """The median of many, less what asking takes on a busy machine."""
-    broker = start_broker()
-    waits = []
-    with Connection(broker.bootstrap) as raw:
-        for i in range(15):
-            topic_id = create(raw, f"t{i}", 2)
-            shown = clients.base64.urlsafe_b64encode(topic_id.bytes).decode()
-            waits.append(shown_after_ms(
-                broker, "select topic_id from topics where name = ?",
-                (f"t{i}",), [(shown.rstrip("="),)]))
-            raw.call("OffsetCommit", 7, GroupId="g", Topics=[{
-                "Name": f"t{i}", "Partitions": [
-                    {"PartitionIndex": 1, "CommittedOffset": i,
-                     "CommittedMetadata": "note"}]}])
-            waits.append(shown_after_ms(
-                broker, 'select "offset", metadata from offsets where '
-                "group_id = 'g' and topic = ? and partition = 1",
-                (f"t{i}",), [(i, "note")]))
-    late = sorted(shown - asked for shown, asked in waits)
-    assert late[len(late) // 2] < 10, waits
-
-
-def test_sqlite_never_meets_a_lock(start_broker):
-    """Readers beside a broker that writes: none waits, none is refused."""
-    broker = start_broker()
-    path = f"file:{broker.dir()}/meta.db?mode=ro"
-    over = threading.Event()
-    reads, refused = [], []
-
-    def read():
-        while not over.is_set():
-            try:
-                db = sqlite3.connect(path, uri=True, timeout=0)
-                reads.append(db.execute(
-                    "select count(*) from topics").fetchone()[0])
-                db.close()
-            except sqlite3.Error as e:
-                refused.append(e)
-
-    thread = threading.Thread(target=read)
-    thread.start()
-    with Connection(broker.bootstrap) as raw:
-        for i in range(100):
-            create(raw, f"t{i}")
-        while len(reads) < 50 and not refused:
-            create(raw, f"more-{len(reads)}-{time.monotonic_ns()}")
-    over.set()
-    thread.join()
-    assert refused == [] and reads == sorted(reads)
-
-
 def test_topics_of_the_config_are_there_at_the_start(start_broker, tmp_path):
     config = tmp_path / "config.lua"
     config.write_text("""
@@ -169,24 +80,96 @@ def test_topics_of_the_config_are_there_at_the_start(start_broker, tmp_path):
             "users": 4, "logs": 2}
 
 
-def test_a_folder_and_a_port_have_one_broker(start_broker):
+def serve(folder, address, program=clients.PROGRAM, before=()):
+    """A broker as a person starts it, to see its words and its status."""
+    return subprocess.Popen(
+        [*before, program, "serve", "--set", f"node.data_dir={folder}",
+         "--set", f"listeners.1.bind={address}"], cwd="/", text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+
+
+def refusal(*args):
+    """What it says when it refuses to start."""
+    process = serve(*args)
+    said = process.communicate(timeout=20)[0]
+    assert process.returncode == 1, said
+    return said
+
+
+def test_a_folder_and_a_port_have_one_broker(start_broker, tmp_path):
+    """What, who holds it, and what to do."""
     broker = start_broker()
-    other = [clients.os.environ.get("TIDEMARK",
-                                    clients.ROOT / "build/tidemark"), "serve"]
-    port = broker.bootstrap.rpartition(":")[2]
-    for settings, word in (
-            ((f"node.data_dir={broker.dir()}",
-              "listeners.1.bind=127.0.0.1:9"), broker.pid()),
-            ((f"node.data_dir={broker.dir()}-2",
-              f"listeners.1.bind=127.0.0.1:{port}"), port)):
-        done = subprocess.run(
-            [*other, *(a for s in settings for a in ("--set", s))],
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
-            timeout=20)
-        assert done.returncode not in (0, None)
-        assert word in done.stdout, done.stdout
+    assert refusal(broker.dir(), "127.0.0.1:1") == (
+        f'tidemark: the data folder "{broker.dir()}" is in use by process '
+        f"{broker.pid()}; stop it, or choose another folder with --set "
+        f"node.data_dir=PATH (the lock is {broker.dir()}/.lock)\n")
+    assert refusal(tmp_path / "data", broker.bootstrap) == (
+        f"tidemark: could not listen on {broker.bootstrap}: the port is taken "
+        f"(held by {clients.PROGRAM.name}, process {broker.pid()}); stop that "
+        "process or choose another port with --set "
+        "listeners.1.bind=127.0.0.1:PORT\n")
     with Connection(broker.bootstrap) as raw:
         assert raw.call("ApiVersions", 0)["ErrorCode"] == 0
+
+
+@pytest.fixture
+def open_folder():
+    """A folder that every user may enter, with the program in it."""
+    with tempfile.TemporaryDirectory(prefix="tidemark-it.", dir="/tmp") as name:
+        folder = pathlib.Path(name)
+        folder.chmod(0o755)
+        shutil.copy(clients.PROGRAM, folder / "tidemark")
+        yield folder
+
+
+def test_a_folder_that_is_not_writable_is_refused(open_folder):
+    """As nobody where the tests are root, whom no mode holds back."""
+    theirs = open_folder / "theirs"
+    theirs.mkdir(mode=0o555)
+    before = ()
+    if os.getuid() == 0:
+        before = ("setpriv", "--reuid=65534", "--regid=65534",
+                  "--clear-groups")
+    for folder in theirs, theirs / "data":
+        line, = refusal(folder, "127.0.0.1:1", open_folder / "tidemark",
+                        before).splitlines()
+        for words in (f'"{folder}": Permission denied',
+                      f'"{theirs}" belongs to', "this process runs as",
+                      "--set node.data_dir=PATH"):
+            assert words in line, line
+    assert list(theirs.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", (signal.SIGTERM, signal.SIGINT),
+                         ids=lambda n: n.name)
+def test_it_stops_with_status_0_and_says_where_the_data_is(number, tmp_path):
+    folder = tmp_path / "data"
+    process = serve(folder, f"127.0.0.1:{clients.free_port()}")
+    try:
+        assert "serves at" in process.stdout.readline()
+        process.send_signal(number)
+        said = process.communicate(timeout=10)[0]
+    finally:
+        process.kill()
+    assert (process.returncode, said) == (
+        0, f"tidemark stopped; the data is in {folder}\n")
+
+
+def test_clients_are_told_the_address_that_they_connected_to(
+        start_broker, tmp_path):
+    """And one beyond the loopback is bound only where somebody says so."""
+    port = clients.free_port()
+    assert "allow_insecure = true" in refusal(
+        tmp_path / "data", f"0.0.0.0:{port}")
+    broker = start_broker(**{
+        "listeners.2.bind": f"0.0.0.0:{port}",
+        "listeners.2.allow_insecure": "true",
+        "listeners.3.bind": f"127.0.0.1:{clients.free_port()}",
+        "listeners.3.advertise": "broker1.example:9093"})
+    for host in "127.0.0.1", "127.1.2.3":
+        with Connection(f"{host}:{port}") as raw:
+            told, = raw.call("Metadata", 9, Topics=[])["Brokers"]
+            assert (told["Host"], told["Port"]) == (host, port)
 
 
 def test_sigterm_ends_it_though_clients_wait(start_broker):
@@ -195,11 +178,9 @@ def test_sigterm_ends_it_though_clients_wait(start_broker):
     with Connection(broker.bootstrap) as fetcher, \
             Connection(broker.bootstrap) as idle:
         create(fetcher, "t")
-        fetcher.send("Fetch", 11, ReplicaId=-1, MaxWaitMs=60_000, MinBytes=1,
-                     Topics=[{"Topic": "t", "Partitions": [
-                         {"Partition": 0, "PartitionMaxBytes": 1000}]}])
+        fetcher.send("Fetch", 11, **to_fetch("t", wait=60_000, low=1))
         began = time.monotonic()
-        clients.os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGTERM)
         with pytest.raises((Closed, AssertionError)):
             while True:
                 fetcher.receive("Fetch", 11)
@@ -216,16 +197,13 @@ def test_old_segments_go_and_the_log_starts_later(start_broker):
     broker = start_broker(**{"storage.retention_check": "100ms"})
 
     def ends(raw):
-        return [raw.call("ListOffsets", 4, ReplicaId=-1, Topics=[{
-            "Name": "t", "Partitions": [
-                {"PartitionIndex": 0, "Timestamp": when}]}])[
-            "Topics"][0]["Partitions"][0]["Offset"] for when in (-2, -1)]
+        return [look_up(raw, "t", when)[0] for when in (-2, -1)]
 
     with Connection(broker.bootstrap) as raw:
         create(raw, "t", **{"segment.bytes": str(1 << 20),
                             "retention.bytes": str(3 << 20)})
         for _ in range(20):
-            produce(raw, "t", batch([clients.os.urandom(500_000)]))
+            append(raw, "t", batch([os.urandom(500_000)]))
         folder = pathlib.Path(broker.dir()) / "log" / "t-0"
         deadline = time.monotonic() + 10
         while sum(p.stat().st_size for p in folder.glob("*.log")) > 5 << 20:
@@ -239,12 +217,7 @@ def test_old_segments_go_and_the_log_starts_later(start_broker):
         again, end = ends(raw)
         assert first <= again < end == 20
         for offset, error in (0, 1), (first - 1, 1), (again, 0):
-            wanted = {"Partition": 0, "FetchOffset": offset,
-                      "PartitionMaxBytes": 1}
-            answer = raw.call("Fetch", 11, ReplicaId=-1, MaxWaitMs=0,
-                              MinBytes=0, Topics=[
-                                  {"Topic": "t", "Partitions": [wanted]}])
-            part = answer["Responses"][0]["Partitions"][0]
+            part = fetch(raw, "t", offset, part_high=1)
             assert part["ErrorCode"] == error, offset
 
 
@@ -272,8 +245,8 @@ def test_deleted_topics_leave_no_files(start_broker):
     broker = start_broker()
     with Connection(broker.bootstrap) as raw:
         create(raw, "t", 3)
-        produce(raw, "t", batch([b"x"]))
-        raw.call("DeleteTopics", 5, TimeoutMs=10000, TopicNames=["t"])
+        append(raw, "t", batch([b"x"]))
+        delete(raw, "t")
     log = pathlib.Path(broker.dir()) / "log"
     deadline = time.monotonic() + 5
     while list(log.glob("t-*")):
@@ -293,9 +266,7 @@ def printed(broker, pattern, deadline_s=10):
 
 def park(connection, wait_ms):
     """A fetch that waits for a record; nobody reads the answer yet."""
-    connection.send("Fetch", 11, ReplicaId=-1, MaxWaitMs=wait_ms, MinBytes=1,
-                    Topics=[{"Topic": "t", "Partitions": [
-                        {"Partition": 0, "PartitionMaxBytes": 1000}]}])
+    connection.send("Fetch", 11, **to_fetch("t", wait=wait_ms, low=1))
 
 
 def test_a_slow_request_is_told_step_by_step(start_broker):
@@ -329,7 +300,7 @@ def test_sigusr1_tells_what_runs(start_broker):
                        r"127\.0\.0\.1:\d+: in step wait since (\d+) ms\n")
         assert 200 <= int(told[1]) < 10_000
         printed(broker, r"runs: 2 connections on \d+ loops?\n")
-        produce(raw, "t", batch([b"x"]))
+        append(raw, "t", batch([b"x"]))
         answer = parked.receive("Fetch", 11)
         assert answer["Responses"][0]["Partitions"][0]["HighWatermark"] == 1
     log = pathlib.Path(broker.dir()).parent / "log"

@@ -12,7 +12,7 @@ import pytest
 
 import clients
 
-TIDEMARK = os.environ.get("TIDEMARK", str(clients.ROOT / "build/tidemark"))
+TIDEMARK = str(clients.PROGRAM)
 
 
 class Cli:
