@@ -179,6 +179,15 @@ static void broker_start(struct broker *broker, const enum answer *script,
     assert_int_equal(pthread_create(&broker->thread, NULL, serve, broker), 0);
 }
 
+/* The client goes first; a broker that still waits for one is told to stop. */
+static void broker_end(struct broker *broker, struct client *client)
+{
+    client_close(client);
+    shutdown(broker->listener, SHUT_RDWR);
+    pthread_join(broker->thread, NULL);
+    close(broker->listener);
+}
+
 /* Plays the script to a client that asks for metadata; gives what it got. */
 static enum err ask(const enum answer *script, size_t count, struct why *why)
 {
@@ -195,10 +204,7 @@ static enum err ask(const enum answer *script, size_t count, struct why *why)
         assert_int_equal(response.topics_count, 1);
         assert_true(str_eq(response.topics[0].name, STR_LIT("orders")));
     }
-    client_close(client);
-    shutdown(broker.listener, SHUT_RDWR);
-    pthread_join(broker.thread, NULL);
-    close(broker.listener);
+    broker_end(&broker, client);
     arena_reset(&arena);
     return err;
 }
@@ -282,9 +288,7 @@ static void the_second_server_is_asked_when_the_first_is_down(void **state)
     assert_int_equal(
         client_metadata(client, &all_topics, &arena, &response, &why),
         ERR_NONE);
-    client_close(client);
-    pthread_join(broker.thread, NULL);
-    close(broker.listener);
+    broker_end(&broker, client);
     mem_free(servers);
     arena_reset(&arena);
 }
@@ -314,9 +318,7 @@ static void a_request_that_the_broker_lacks_is_told(void **state)
     assert_int_equal(client_exchange(client, 99, &x, API_PRODUCE, 9, &why),
                      ERR_CLOSED);
     assert_non_null(strstr(why.text, "broker 99 is unknown"));
-    client_close(client);
-    pthread_join(broker.thread, NULL);
-    close(broker.listener);
+    broker_end(&broker, client);
     arena_reset(&arena);
 }
 
@@ -343,10 +345,7 @@ static void silence_ends_with_the_time_out_or_with_stop(void **state)
     assert_int_equal(
         client_exchange(client, CLIENT_ANY, &x, API_METADATA, 9, &why),
         ERR_CANCELLED);
-    client_close(client);
-    shutdown(broker.listener, SHUT_RDWR);
-    pthread_join(broker.thread, NULL);
-    close(broker.listener);
+    broker_end(&broker, client);
     arena_reset(&arena);
 }
 
