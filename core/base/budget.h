@@ -14,6 +14,7 @@ struct budget {
     uint64_t limit_bytes;
 };
 
+/* Nothing is used yet. */
 void budget_init(struct budget *budget, uint64_t limit_bytes);
 /* False, and nothing taken, when it does not fit. */
 MUST_USE bool budget_take(struct budget *budget, uint64_t bytes);

@@ -1,7 +1,8 @@
 /* list.h - an intrusive doubly linked list with a head.
  *
- * A node that is in no list points to itself (list_node_init) so that
- * list_remove() is always safe. */
+ * The head is a node, too: next is the first, prev the last. A node that is in
+ * no list points to itself (list_init), so that list_remove() is always safe.
+ * Owns nothing; whoever embeds a node takes it out before it is freed. */
 #ifndef BASE_LIST_H
 #define BASE_LIST_H
 
@@ -12,16 +13,19 @@ struct list {
     struct list *prev;
 };
 
+/* An empty list, or a node that is in none. */
 static inline void list_init(struct list *list)
 {
     list->next = list->prev = list;
 }
 
+/* Of a head: nothing in it. Of a node: it is in no list. */
 static inline bool list_is_empty(const struct list *list)
 {
     return list->next == list;
 }
 
+/* As the last. node: in no list. */
 static inline void list_push(struct list *list, struct list *node)
 {
     node->prev = list->prev;
@@ -30,11 +34,13 @@ static inline void list_push(struct list *list, struct list *node)
     list->prev = node;
 }
 
+/* As the first. node: in no list. */
 static inline void list_push_first(struct list *list, struct list *node)
 {
     list_push(list->next, node);
 }
 
+/* Out of the list it is in, if it is in one. */
 static inline void list_remove(struct list *node)
 {
     node->prev->next = node->next;

@@ -8,7 +8,7 @@
 
 #include "base/base.h"
 
-/* bytes: 0 is allowed and gives a pointer that mem_free() takes. */
+/* Not zeroed. bytes: 0 is allowed and gives a pointer that mem_free() takes. */
 void *mem_alloc(size_t bytes);
 /* The same, zeroed. */
 void *mem_zalloc(size_t bytes);
@@ -16,12 +16,13 @@ void *mem_zalloc(size_t bytes);
 void *mem_realloc(void *ptr, size_t bytes);
 /* A copy of the first bytes bytes, and a NUL behind them. */
 char *mem_dup(const void *ptr, size_t bytes);
+/* A copy of a NUL-terminated text. */
 char *mem_dupz(const char *text);
 /* A formatted text. */
 char *mem_printf(const char *format, ...) PRINTF_LIKE(1, 2);
 /* ptr: NULL is accepted. */
 void mem_free(void *ptr);
-/* Gives what is free back to the system, after a burst. May take milliseconds. */
+/* Gives what is free back to the system, after a burst: takes milliseconds. */
 void mem_trim(void);
 
 #define MEM_NEW(type) ((type *)mem_zalloc(sizeof(type)))

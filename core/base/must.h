@@ -7,7 +7,7 @@
 
 #include "base/base.h"
 
-#define must(cond) ((cond) ? (void)0 : must_fail(__FILE__, __LINE__, #cond))
+#define must(cond)    ((cond) ? (void)0 : must_fail(__FILE__, __LINE__, #cond))
 #define unreachable() must_fail(__FILE__, __LINE__, "unreachable")
 
 /* Prints where and what to stderr, then aborts. Any thread. */

@@ -14,20 +14,23 @@ struct str {
 };
 
 /* For printf: printf("%.*s", STR_ARG(s)). */
-#define STR_ARG(s) (int)(s).len, (s).ptr
+#define STR_ARG(s)       (int)(s).len, (s).ptr
 #define STR_LIT(literal) ((struct str){"" literal, sizeof(literal) - 1})
-#define STR_NULL ((struct str){NULL, 0})
+#define STR_NULL         ((struct str){NULL, 0})
 
+/* All of a NUL-terminated text; NULL gives null. */
 static inline struct str str_of(const char *text)
 {
     return (struct str){text, text == NULL ? 0 : strlen(text)};
 }
 
+/* len bytes at ptr, as they are. */
 static inline struct str str_sub(const void *ptr, size_t len)
 {
     return (struct str){(const char *)ptr, len};
 }
 
+/* Kafka's null: empty is not. */
 static inline bool str_is_null(struct str s)
 {
     return s.ptr == NULL;

@@ -9,6 +9,7 @@
 
 enum trace_level { TRACE_ERROR, TRACE_WARN, TRACE_INFO, TRACE_DEBUG };
 
+/* Lines of this level and the graver ones are written; at first TRACE_INFO. */
 void trace_level_set(enum trace_level level);
 /* "2026-11-25T10:00:00.123Z error " and the text. */
 void trace(enum trace_level level, const char *format, ...) PRINTF_LIKE(2, 3);

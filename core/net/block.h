@@ -50,18 +50,21 @@ struct block_pool {
 void block_pool_init(struct block_pool *pool, struct env *env,
                      struct budget *budget, void (*given)(void *arg),
                      void *given_arg);
+/* All blocks and cells must have been given back. */
 void block_pool_fini(struct block_pool *pool);
-/* At least capacity bytes, one reference; NULL when the budget refuses. The last
- * quarter of it is for blocks of the smallest size: frames that large clients
+/* At least capacity bytes, one reference; NULL when the budget refuses. Its
+ * last quarter is for blocks of the smallest size: frames that large clients
  * leave half sent do not shut out the small ones. */
 struct block *block_new(struct block_pool *pool, uint32_t capacity);
+/* One reference more. */
 void block_ref(struct block *block);
-/* block: NULL is accepted. */
+/* One less; the last one gives it back. block: NULL is accepted. */
 void block_unref(struct block *block);
 
 /* Memory of BLOCK_CELL_BYTES for something small and short-lived; what of it is
  * charged is the caller's affair. */
 void *block_cell_take(struct block_pool *pool);
+/* Back into the pool. */
 void block_cell_give(struct block_pool *pool, void *cell);
 
 #endif

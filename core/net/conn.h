@@ -97,6 +97,7 @@ const char *conn_peer(const struct conn *conn);
 const struct sockaddr_storage *conn_local(const struct conn *conn);
 /* The index of the listener that it came through. */
 uint32_t conn_listener(const struct conn *conn);
+/* Whose it is. */
 struct loop *conn_loop(const struct conn *conn);
 
 #endif

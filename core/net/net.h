@@ -15,7 +15,8 @@ struct net_options {
     const char *congestion; /* e.g. "cubic"; NULL: the system's default */
 };
 
-/* On loop 0. Nothing listens yet. */
+/* On loop 0. Nothing listens yet. options: copied; what it points to outlives
+ * the net. */
 struct net *net_open(const struct net_options *options);
 
 /* Binds host:port and listens; host is an address, port 0 takes a free one.
@@ -26,6 +27,7 @@ struct net *net_open(const struct net_options *options);
 MUST_USE enum err net_listen(struct net *net, const char *host, uint16_t port,
                              uint32_t listener, uint16_t *bound_port,
                              struct why *why);
+/* Takes connections from here on. Loop 0. */
 void net_start(struct net *net);
 
 /* Stops listening, closes every connection once what runs on it has been

@@ -81,6 +81,7 @@ static inline int64_t env_wall_ms(struct env *env)
     return env->ops->wall_ms(env);
 }
 
+/* Not to be guessed, but in the simulator. */
 static inline void env_random(struct env *env, void *into, size_t bytes)
 {
     env->ops->random(env, into, bytes);
@@ -107,11 +108,13 @@ static inline void env_soon(struct env *env, struct env_task *task)
     env->ops->soon(env, task);
 }
 
+/* Answers by done, later. The loop does not end before. */
 static inline void env_work(struct env *env, struct work *work)
 {
     env->ops->work(env, work);
 }
 
+/* Answers by done, in a later turn. */
 static inline void env_fence(struct env *env, struct env_fence *fence)
 {
     env->ops->fence(env, fence);

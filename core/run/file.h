@@ -60,8 +60,8 @@ struct disk_ops {
     uint64_t (*free_bytes)(struct disk *disk, const char *path);
 };
 
-/* Whether there is too little of something just now (ERR_FULL: space, ERR_LIMIT:
- * descriptors): nothing was lost, and it may work later. */
+/* Whether there is too little of something just now (ERR_FULL: space,
+ * ERR_LIMIT: descriptors): nothing was lost, and it may work later. */
 static inline bool file_err_passes(enum err err)
 {
     return err == ERR_FULL || err == ERR_LIMIT;
@@ -74,6 +74,9 @@ struct disk {
 /* The machine's own disk; one for the process, never freed. */
 struct disk *disk_real(void);
 
+/* out: the caller's, with file_close().
+ * Errors: ERR_NOT_FOUND, ERR_EXISTS (by mode), ERR_LIMIT (no descriptor is
+ * left), ERR_FULL, ERR_DISK (all else, the rights of the user too). */
 MUST_USE enum err file_open(struct disk *disk, const char *path,
                             enum file_mode mode, struct file **out,
                             struct why *why);
@@ -91,13 +94,16 @@ MUST_USE enum err file_write(struct file *file, uint64_t position,
                              struct why *why);
 /* fdatasync(). A failure is final: the caller ends the process. */
 MUST_USE enum err file_sync(struct file *file, struct why *why);
+/* Makes it shorter, or longer with zeroes. Not synced. */
 MUST_USE enum err file_truncate(struct file *file, uint64_t bytes,
                                 struct why *why);
+/* What is there now, synced or not. */
 MUST_USE enum err file_size(struct file *file, uint64_t *bytes,
                             struct why *why);
 /* Replaces to, atomically. The folder still wants disk_sync_folder(). */
 MUST_USE enum err disk_rename(struct disk *disk, const char *from,
                               const char *to, struct why *why);
+/* Of a file. One that is open lives until it is closed. */
 MUST_USE enum err disk_remove(struct disk *disk, const char *path,
                               struct why *why);
 /* Makes the folder and its parents; ERR_NONE when it is there. Their names want
@@ -107,15 +113,18 @@ MUST_USE enum err disk_make_folder(struct disk *disk, const char *path,
 /* Removes an empty folder. */
 MUST_USE enum err disk_remove_folder(struct disk *disk, const char *path,
                                      struct why *why);
+/* Names that were made, renamed or removed in it are safe from here on. */
 MUST_USE enum err disk_sync_folder(struct disk *disk, const char *path,
                                    struct why *why);
 /* Calls each for every entry but "." and ".."; in no order. */
 MUST_USE enum err disk_list(struct disk *disk, const char *path,
                             disk_list_cb each, void *arg, struct why *why);
+/* When the file was last written, in milliseconds since 1970. */
 MUST_USE enum err disk_modified_ms(struct disk *disk, const char *path,
                                    int64_t *wall_ms, struct why *why);
 /* What a user may still write; UINT64_MAX where nobody knows. */
 uint64_t disk_free_bytes(struct disk *disk, const char *path);
+/* Of a file or a folder. A path that cannot be looked at is not there. */
 bool disk_exists(struct disk *disk, const char *path);
 
 /* Small files that are replaced whole: written beside (path + ".tmp"), synced,

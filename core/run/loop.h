@@ -30,11 +30,16 @@ void loops_run(struct loops *loops, void (*start)(void *arg), void *arg);
 void loops_stop(struct loops *loops);
 /* After loops_run() has returned, or in its place. loops: NULL is accepted. */
 void loops_close(struct loops *loops);
+/* What loops_open() was given. */
 unsigned loops_count(const struct loops *loops);
+/* index: below loops_count(). */
 struct loop *loops_at(struct loops *loops, unsigned index);
 
+/* From 0 on. */
 unsigned loop_index(const struct loop *loop);
+/* What the floors above see of it; lives as long as the loop. */
 struct env *loop_env(struct loop *loop);
+/* Whether this is its thread. */
 bool loop_is_current(const struct loop *loop);
 /* The loop of this thread; NULL on a thread that has none. */
 struct loop *loop_current(void);

@@ -20,6 +20,7 @@ struct waiter {
     struct list node; /* private */
 };
 
+/* Nobody waits yet. */
 void watch_init(struct watch *watch, int64_t value);
 /* False, and nothing queued, when the value is there already. waiter: one that
  * waits for nothing now. */

@@ -176,8 +176,8 @@ static void work_thread_maybe(struct work_pool *pool)
     _exit(1);
 }
 
-/* The thread is woken when the lock is free: otherwise it would wake to wait for
- * it. */
+/* The thread is woken when the lock is free: otherwise it would wake to wait
+ * for it. */
 void work_submit(struct work_pool *pool, struct work *work)
 {
     struct work_lane *lane;

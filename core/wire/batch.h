@@ -73,6 +73,7 @@ bool batch_crc_matches(const void *batch, size_t bytes);
 MUST_USE enum err batch_parse(const void *batch, size_t bytes,
                               struct batch_header *out);
 
+/* Of the last record, also where compaction took it out. */
 static inline int64_t batch_last_offset(const struct batch_header *h)
 {
     return h->base_offset + h->last_offset_delta;

@@ -40,11 +40,13 @@ static inline void reader_init(struct reader *r, const void *ptr, size_t bytes)
     *r = (struct reader){.at = at, .end = at + bytes};
 }
 
+/* How many bytes are left; 0 after a failure. */
 static inline size_t reader_left(const struct reader *r)
 {
     return (size_t)(r->end - r->at);
 }
 
+/* What was read makes no sense: nothing more can be read. */
 static inline void reader_fail(struct reader *r)
 {
     r->failed = true;
@@ -70,57 +72,67 @@ static inline const uint8_t *reader_take(struct reader *r, size_t bytes)
     return at;
 }
 
+/* One byte. */
 static inline uint8_t reader_u8(struct reader *r)
 {
     const uint8_t *at = reader_take(r, 1);
     return at == NULL ? 0 : *at;
 }
 
+/* INT8. */
 static inline int8_t reader_i8(struct reader *r)
 {
     return (int8_t)reader_u8(r);
 }
 
+/* BOOLEAN: any byte but 0 is true. */
 static inline bool reader_bool(struct reader *r)
 {
     return reader_u8(r) != 0;
 }
 
+/* UINT16. */
 static inline uint16_t reader_u16(struct reader *r)
 {
     const uint8_t *at = reader_take(r, 2);
     return at == NULL ? 0 : bytes_get_u16(at);
 }
 
+/* INT16. */
 static inline int16_t reader_i16(struct reader *r)
 {
     return (int16_t)reader_u16(r);
 }
 
+/* UINT32. */
 static inline uint32_t reader_u32(struct reader *r)
 {
     const uint8_t *at = reader_take(r, 4);
     return at == NULL ? 0 : bytes_get_u32(at);
 }
 
+/* INT32. */
 static inline int32_t reader_i32(struct reader *r)
 {
     return (int32_t)reader_u32(r);
 }
 
+/* INT64. */
 static inline int64_t reader_i64(struct reader *r)
 {
     const uint8_t *at = reader_take(r, 8);
     return at == NULL ? 0 : bytes_get_i64(at);
 }
 
+/* FLOAT64: IEEE 754, big-endian. */
 double reader_f64(struct reader *r);
+/* UUID: 16 bytes. */
 struct uuid reader_uuid(struct reader *r);
 
 /* Numbers of more than one byte; use the functions below. */
 uint64_t reader_uvarint_long(struct reader *r, unsigned bits);
 
-/* Unsigned LEB128 of at most 32 bits. */
+/* UNSIGNED_VARINT: LEB128 of at most 32 bits; more is a failure. */
 static inline uint32_t reader_uvarint(struct reader *r)
 {
     if (r->at < r->end && *r->at < 0x80) {
@@ -129,6 +141,7 @@ static inline uint32_t reader_uvarint(struct reader *r)
     return (uint32_t)reader_uvarint_long(r, 32);
 }
 
+/* The same of at most 64 bits. */
 static inline uint64_t reader_uvarlong(struct reader *r)
 {
     if (r->at < r->end && *r->at < 0x80) {
@@ -137,27 +150,32 @@ static inline uint64_t reader_uvarlong(struct reader *r)
     return reader_uvarint_long(r, 64);
 }
 
-/* Zigzag, as records use it. */
+/* VARINT: zigzag, as records use it. */
 static inline int32_t reader_varint(struct reader *r)
 {
     uint32_t v = reader_uvarint(r);
     return (int32_t)((v >> 1) ^ (0 - (v & 1)));
 }
 
+/* VARLONG: zigzag. */
 static inline int64_t reader_varlong(struct reader *r)
 {
     uint64_t v = reader_uvarlong(r);
     return (int64_t)((v >> 1) ^ (0 - (v & 1)));
 }
 
-/* flex: compact encoding. The plain ones fail on null; empty is a non-null
- * pointer with length 0. */
+/* STRING, or COMPACT_STRING where flex says so. Null is a failure; empty is a
+ * pointer that is not NULL, with length 0. */
 struct str reader_str(struct reader *r, bool flex);
+/* The same, where null is a value. */
 struct str reader_str_nullable(struct reader *r, bool flex);
+/* BYTES, or COMPACT_BYTES; the rest as for strings. */
 struct str reader_bytes(struct reader *r, bool flex);
 struct str reader_bytes_nullable(struct reader *r, bool flex);
+/* RECORDS, or COMPACT_RECORDS: a slice of the input. */
 struct wire_records reader_records(struct reader *r, bool flex, bool nullable);
 
+/* How an array stands on the wire and in memory. */
 struct reader_array {
     bool flex;
     bool nullable;
@@ -182,7 +200,9 @@ struct reader_tag {
     const uint8_t *end;   /* private */
 };
 
+/* The next field of a section: its tag and size. Its value comes next. */
 struct reader_tag reader_tag_open(struct reader *r);
+/* Skips what was not read of it. */
 void reader_tag_close(struct reader *r, const struct reader_tag *tag);
 /* A whole section of which no tag is known. */
 void reader_tags_skip(struct reader *r);

@@ -64,76 +64,92 @@ static inline uint8_t *writer_take(struct writer *w, size_t bytes)
     return at;
 }
 
+/* One byte. */
 static inline void writer_u8(struct writer *w, uint8_t v)
 {
     *writer_take(w, 1) = v;
 }
 
+/* INT8. */
 static inline void writer_i8(struct writer *w, int8_t v)
 {
     writer_u8(w, (uint8_t)v);
 }
 
+/* BOOLEAN: 0 or 1. */
 static inline void writer_bool(struct writer *w, bool v)
 {
     writer_u8(w, v ? 1 : 0);
 }
 
+/* UINT16. */
 static inline void writer_u16(struct writer *w, uint16_t v)
 {
     bytes_put_u16(writer_take(w, 2), v);
 }
 
+/* INT16. */
 static inline void writer_i16(struct writer *w, int16_t v)
 {
     bytes_put_i16(writer_take(w, 2), v);
 }
 
+/* UINT32. */
 static inline void writer_u32(struct writer *w, uint32_t v)
 {
     bytes_put_u32(writer_take(w, 4), v);
 }
 
+/* INT32. */
 static inline void writer_i32(struct writer *w, int32_t v)
 {
     bytes_put_i32(writer_take(w, 4), v);
 }
 
+/* INT64. */
 static inline void writer_i64(struct writer *w, int64_t v)
 {
     bytes_put_i64(writer_take(w, 8), v);
 }
 
+/* FLOAT64: IEEE 754, big-endian. */
 void writer_f64(struct writer *w, double v);
+/* UUID: 16 bytes. */
 void writer_uuid(struct writer *w, struct uuid v);
 /* Bytes as they are, without a length. */
 void writer_raw(struct writer *w, const void *ptr, size_t bytes);
 
+/* LEB128 of at most 64 bits. */
 void writer_uvarlong(struct writer *w, uint64_t v);
 
+/* UNSIGNED_VARINT. */
 static inline void writer_uvarint(struct writer *w, uint32_t v)
 {
     writer_uvarlong(w, v);
 }
 
-/* Zigzag, as records use it. */
+/* VARINT: zigzag, as records use it. */
 static inline void writer_varint(struct writer *w, int32_t v)
 {
     writer_uvarlong(w, ((uint32_t)v << 1) ^ (0 - ((uint32_t)v >> 31)));
 }
 
+/* VARLONG: zigzag. */
 static inline void writer_varlong(struct writer *w, int64_t v)
 {
     writer_uvarlong(w, ((uint64_t)v << 1) ^ (0 - ((uint64_t)v >> 63)));
 }
 
-/* nullable: whether this version has a null here; without it null is written
- * as empty. */
+/* STRING, or COMPACT_STRING where flex says so. nullable: whether this version
+ * has a null here; without it null is written as empty. */
 void writer_str(struct writer *w, bool flex, bool nullable, struct str s);
+/* BYTES, or COMPACT_BYTES. */
 void writer_bytes(struct writer *w, bool flex, bool nullable, struct str s);
+/* RECORDS, or COMPACT_RECORDS: copied, or spliced (struct wire_records). */
 void writer_records(struct writer *w, bool flex, bool nullable,
                     const struct wire_records *records);
-/* Gives the number of elements that must follow: 0 for null. */
+/* The length of an array. Gives the number of elements that must follow: 0 for
+ * null. */
 int32_t writer_count(struct writer *w, bool flex, bool nullable, int32_t count);
 /* The marker of a nullable struct; gives whether the struct follows. */
 bool writer_struct(struct writer *w, const void *value);
@@ -144,6 +160,7 @@ void writer_splice(struct writer *w, int32_t bytes, void *what);
 /* One tagged field: the value is written between open and close. Gives a
  * position for close. */
 size_t writer_tag_open(struct writer *w, uint32_t tag);
+/* position: what writer_tag_open() gave. */
 void writer_tag_close(struct writer *w, size_t position);
 
 /* The frame around all that the writer holds: open comes before every other

@@ -1,5 +1,5 @@
-/* err.c - the text beside an error. What an error is: schema/errors.lua. */
-#include "base/err.h"
+/* why.c - sets and wraps the text beside an error. */
+#include "base/why.h"
 
 #include <stdarg.h>
 #include <stdio.h>
