@@ -43,6 +43,10 @@ enum err lookup_partition(const struct api_request *r,
     out->partition = &out->topic->partitions[index];
     out->replica =
         replicas_find(r->api->options.replicas, out->topic->id, index);
+    if (out->replica == NULL &&
+        replicas_has(r->api->options.replicas, out->topic->id)) {
+        return ERR_KAFKA_STORAGE_ERROR; /* its log could not be opened yet */
+    }
     if (out->replica == NULL || !replica_is_open(out->replica)) {
         return ERR_NOT_LEADER_OR_FOLLOWER;
     }

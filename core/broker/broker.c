@@ -17,6 +17,7 @@
 #include "base/must.h"
 #include "base/trace.h"
 #include "broker/folder.h"
+#include "broker/reserve.h"
 #include "cluster/topic_create.h"
 #include "coord/coordinator.h"
 #include "net/net.h"
@@ -48,6 +49,7 @@ struct server_topic {
 struct server {
     const struct settings *settings;
     struct folder *folder;
+    struct reserve *reserve;
     uint64_t clean_start; /* the run that ended cleanly; 0: none */
     uint64_t starts;      /* the number of this one */
     struct loops *loops;
@@ -361,6 +363,11 @@ static void broker_metadata_ready(void *arg,
     broker_make_topics(server);
 }
 
+static void broker_make_room(void *arg)
+{
+    reserve_give(((struct server *)arg)->reserve);
+}
+
 static void broker_start(void *arg)
 {
     struct server *server = arg;
@@ -378,9 +385,11 @@ static void broker_start(void *arg)
         .producers_max = PRODUCERS_MAX,
         .reserve_bytes = folder_reserve_bytes(server->folder),
         .clean_start = server->clean_start,
+        .make_room = broker_make_room,
         .failed = broker_failed,
         .arg = server};
 
+    reserve_watch(server->reserve, loop_env(loops_at(server->loops, 0)));
     broker_open_net(server);
     server->replicas = replicas_open(loop_env(loops_at(server->loops, 0)));
     options.replicas = server->replicas;
@@ -396,8 +405,13 @@ static void broker_stopped(void *arg)
 {
     struct server *server = arg;
     struct why why = {""};
+    enum err err;
 
-    if (folder_mark_clean(server->folder, server->starts, &why) != ERR_NONE) {
+    err = folder_mark_clean(server->folder, server->starts, &why);
+    if (file_err_passes(err)) {
+        trace(TRACE_WARN, "the next start reads more than it must: %s",
+              why.text);
+    } else if (err != ERR_NONE) {
         broker_failed(server, &why);
     }
     loops_stop(server->loops);
@@ -520,9 +534,12 @@ int broker_serve(const struct settings *settings)
         fprintf(stderr, "tidemark: %s\n", why.text);
         return 1;
     }
+    server.reserve = reserve_open(settings->node.data_dir,
+                                  folder_reserve_bytes(server.folder));
     loops_on_signal(server.loops, broker_signal, &server);
     loops_run(server.loops, broker_start, &server);
     loops_close(server.loops);
+    reserve_close(server.reserve);
     folder_close(server.folder);
     mem_free(server.api_listeners);
     mem_free(server.registered);

@@ -19,7 +19,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-enum { RESERVE_BYTES_MAX = 256 << 20, MARK_BYTES_MAX = 32 };
+enum { RESERVE_BYTES_MAX = 256 << 20, MARK_BYTES_MAX = 32, LOCK_BYTES = 16 };
 
 struct folder {
     char *path;
@@ -90,7 +90,7 @@ static enum err folder_locked(struct folder *folder, const char *lock_path,
     ssize_t got = pread(folder->lock_fd, holder, sizeof(holder) - 1, 0);
 
     holder[MAX(got, 0)] = '\0';
-    holder[strcspn(holder, "\n")] = '\0';
+    holder[strcspn(holder, " \n")] = '\0';
     return why_set(
         why, ERR_IN_USE,
         "the data folder \"%s\" is in use by process %s; stop it, or "
@@ -103,8 +103,7 @@ static enum err folder_lock(struct folder *folder, struct why *why)
 {
     char *lock_path = mem_printf("%s/.lock", folder->path);
     enum err err = ERR_NONE;
-    char pid[32];
-    int bytes;
+    char pid[LOCK_BYTES + 1];
 
     folder->lock_fd = open(lock_path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (folder->lock_fd < 0) {
@@ -118,9 +117,10 @@ static enum err folder_lock(struct folder *folder, struct why *why)
                   : why_set(why, ERR_DISK, "cannot lock \"%s\": %s", lock_path,
                             strerror(errno));
     } else {
-        bytes = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-        if (ftruncate(folder->lock_fd, 0) != 0 ||
-            pwrite(folder->lock_fd, pid, (size_t)bytes, 0) != bytes) {
+        /* For people alone; on a full volume there may be no place for it. */
+        snprintf(pid, sizeof(pid), "%-*ld\n", LOCK_BYTES - 1, (long)getpid());
+        if (pwrite(folder->lock_fd, pid, LOCK_BYTES, 0) != LOCK_BYTES &&
+            errno != ENOSPC && errno != EDQUOT) {
             err = why_set(why, ERR_DISK, "cannot write \"%s\": %s", lock_path,
                           strerror(errno));
         }

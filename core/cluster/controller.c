@@ -10,8 +10,9 @@
 #include "base/must.h"
 #include "base/trace.h"
 
-/* What the quorum leaves free on a volume that is full for everybody else. */
-enum { QUORUM_RESERVE_BYTES_MAX = 8 << 20 };
+/* With less left on the volume, a change that makes room has the owner give
+ * back what it holds ready. */
+enum { ROOM_BYTES = 1 << 20 };
 
 /* What may wait in memory for SQLite; beyond it changes are refused until it
  * has caught up. */
@@ -136,6 +137,24 @@ enum err controller_promise(struct controller_change *change,
     return ERR_NONE;
 }
 
+/* The quorum did not take the command: what is wrong, for people. */
+static enum err controller_refused(const struct controller *controller,
+                                   enum err err, struct why *why)
+{
+    if (err != ERR_FULL) {
+        return why_set(why, err, "%s", err_text(err));
+    }
+    return why_set(
+        why, err,
+        "the volume of \"%s\" has %llu KiB left, and %llu KiB are kept free: "
+        "delete topics, or free some space",
+        controller->quorum_folder,
+        (unsigned long long)disk_free_bytes(controller->env->disk,
+                                            controller->quorum_folder) >>
+            10,
+        (unsigned long long)controller->options.reserve_bytes >> 10);
+}
+
 /* The command was applied just now, or will not be. */
 static void controller_change_applied(struct quorum_proposal *proposal,
                                       enum err err, uint64_t index)
@@ -147,7 +166,7 @@ static void controller_change_applied(struct quorum_proposal *proposal,
     controller->promised -= change->promised;
     change->promised = 0;
     if (err != ERR_NONE) {
-        change->err = why_set(&change->why, err, "%s", err_text(err));
+        change->err = controller_refused(controller, err, &change->why);
         controller_change_finish(change);
         return;
     }
@@ -159,6 +178,39 @@ static void controller_change_applied(struct quorum_proposal *proposal,
         return;
     }
     controller_change_finish(change);
+}
+
+/* Below the reserve of the disk nothing grows. But what makes room goes on, so
+ * does a start, and groups whose members come and go: they read. */
+static bool controller_is_vital(enum command_type type)
+{
+    switch (type) {
+    case COMMAND_MIGRATE:
+    case COMMAND_INIT_CLUSTER:
+    case COMMAND_REGISTER_BROKER:
+    case COMMAND_SET_COORDINATORS:
+    case COMMAND_DELETE_TOPIC:
+    case COMMAND_DELETE_OFFSETS:
+    case COMMAND_SAVE_GROUP:
+    case COMMAND_DELETE_GROUP:
+        return true;
+    case COMMAND_CREATE_TOPIC:
+    case COMMAND_ALLOCATE_PRODUCER_IDS:
+    case COMMAND_COMMIT_OFFSETS:
+        break;
+    }
+    return false;
+}
+
+static void controller_make_room(struct controller *controller)
+{
+    const struct controller_options *options = &controller->options;
+
+    if (options->make_room != NULL &&
+        disk_free_bytes(controller->env->disk, controller->log_folder) <
+            ROOM_BYTES) {
+        options->make_room(options->arg);
+    }
 }
 
 /* On the control loop. */
@@ -192,6 +244,10 @@ static void controller_change_run(struct call *call)
         }
         controller_change_finish(change);
         return;
+    }
+    change->proposal.vital = controller_is_vital(change->command.type);
+    if (change->proposal.vital) {
+        controller_make_room(controller);
     }
     change->proposal.done = controller_change_applied;
     quorum_propose(controller->quorum, &change->proposal);
@@ -261,12 +317,9 @@ static enum err controller_open_quorum(struct controller *controller,
         .id = (uint64_t)controller->options.node_id + 1,
         .address = "local",
     };
-    /* Below the reserve nothing grows, but topics can still be deleted, and a
-     * broker can register when it starts. */
     struct quorum_limits limits = {
         .command_bytes = CONTROLLER_COMMAND_BYTES,
-        .disk_reserve_bytes = MIN(MAX(controller->options.reserve_bytes / 4, 1),
-                                  (uint64_t)QUORUM_RESERVE_BYTES_MAX)};
+        .disk_reserve_bytes = MAX(controller->options.reserve_bytes, 1)};
     struct quorum_options options = {.folder = controller->quorum_folder,
                                      .id = voter.id,
                                      .voters = &voter,
@@ -302,8 +355,7 @@ enum err controller_open(const struct controller_options *options,
     controller->quorum_folder = mem_printf("%s/quorum", options->data_folder);
     controller->log_folder = mem_printf("%s/log", options->data_folder);
     list_init(&controller->changes);
-    list_init(&controller->openings);
-    list_init(&controller->closings);
+    controller_logs_init(controller);
     *out = controller;
     err = disk_make_folder(controller->env->disk, controller->log_folder, why);
     if (err == ERR_NONE) {

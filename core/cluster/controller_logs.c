@@ -3,7 +3,12 @@
  * A topic that appears: every partition that this node holds is opened on the
  * loop that will own it, then all are published (replicas.h). One that goes:
  * withdrawn first, so that nobody finds them, then closed and removed on their
- * loops. A replica's owner is chosen by its topic's id and its number. */
+ * loops. A replica's owner is chosen by its topic's id and its number.
+ *
+ * A partition that cannot be opened for want of space or descriptors ends
+ * nothing: it is left out of what is published, which clients hear as a storage
+ * error to be tried again, and is opened later. Any other error ends the node.
+ */
 #include "cluster/controller_private.h"
 
 #include "base/bytes.h"
@@ -13,7 +18,7 @@
 #include "log/names.h"
 
 /* What is left of a stray's name: a folder's name has 255 bytes. */
-enum { STRAY_NAME_BYTES = 210 };
+enum { STRAY_NAME_BYTES = 210, GONE_NAME_BYTES = 200 };
 
 /* Replicas that a loop opens in a turn, about. To open one makes a folder and
  * files, a millisecond of work: other requests go on between. */
@@ -22,6 +27,9 @@ enum { OPENING_PER_LOOP = 2 };
 /* Replicas that close at one time: more than there are disk threads, and few
  * enough that a stop that runs out of time has sealed most of what it began. */
 enum { CLOSING_MAX = 16 };
+
+/* Until what could not be opened is tried again. */
+enum { RETRY_MS = 2000 };
 
 /* One partition of a job, on its owner's loop. */
 struct logs_part {
@@ -33,6 +41,13 @@ struct logs_part {
     enum err err;
     struct log_recovery report;
     struct why why;
+};
+
+/* What a job is for; none of them: to open. */
+struct logs_want {
+    bool removing;
+    bool stopping; /* too: keeps the files */
+    bool again;    /* opens what could not be opened */
 };
 
 static void controller_logs_run(struct logs_job *job);
@@ -169,6 +184,21 @@ static void controller_logs_open_part(struct call *call)
     call_return(call);
 }
 
+/* There was too little of something: it may be there later. */
+static void controller_logs_put_off(const struct logs_part *part)
+{
+    struct controller *controller = part->job->controller;
+
+    if (!part->job->again) {
+        trace(TRACE_WARN, "%s; it is not served, and is tried again",
+              part->why.text);
+    }
+    if (!controller->retries && !controller->closing) {
+        controller->retries = true;
+        env_timer_set(controller->env, &controller->retry, RETRY_MS);
+    }
+}
+
 static void controller_logs_opened_part(struct call *call)
 {
     struct logs_part *part = container_of(call, struct logs_part, call);
@@ -178,7 +208,11 @@ static void controller_logs_opened_part(struct call *call)
     if (part->err != ERR_NONE) {
         why_wrap(&part->why, part->err, "could not open partition \"%s-%d\"",
                  job->topic->name.ptr, part->partition);
-        controller->options.failed(controller->options.arg, &part->why);
+        if (file_err_passes(part->err)) {
+            controller_logs_put_off(part);
+        } else {
+            controller->options.failed(controller->options.arg, &part->why);
+        }
     } else {
         job->replicas[part->partition] = part->replica;
         controller->open_count++;
@@ -246,7 +280,11 @@ static void controller_logs_open_some(struct mail *mail)
          i < most && controller->opening_count < most &&
          (job = controller_logs_next(&controller->openings)) != NULL;
          i++) {
-        controller_logs_start_part(job, job->next_replica++);
+        int32_t at = job->next_replica++;
+
+        if (job->replicas[at] == NULL) {
+            controller_logs_start_part(job, at);
+        }
     }
     controller_logs_open_more(controller);
 }
@@ -268,6 +306,10 @@ static void controller_logs_start_open(struct logs_job *job)
 {
     job->count = job->topic->partitions_count;
     job->replicas = mem_zalloc((size_t)job->count * sizeof(*job->replicas));
+    for (int32_t i = 0; i < job->count; i++) { /* of an earlier job */
+        job->replicas[i] =
+            replicas_find(job->controller->options.replicas, job->topic->id, i);
+    }
     job->pending = 1; /* as long as it is in the list */
     list_push(&job->controller->openings, &job->node);
     controller_logs_open_more(job->controller);
@@ -315,6 +357,29 @@ static void controller_logs_start_close(struct logs_job *job,
     call_start(&part->call, replica_loop(replica));
 }
 
+/* The folder of a partition that could not be opened gets out of the way; the
+ * next start removes it. */
+static void controller_logs_forget(struct logs_job *job, int32_t partition)
+{
+    struct controller *controller = job->controller;
+    char id[UUID_TEXT_BYTES];
+    struct why why = {""};
+    char *from = mem_printf("%s/%s-%d", controller->log_folder,
+                            job->topic->name.ptr, partition);
+    char *to;
+    enum err err;
+
+    uuid_text(job->topic->id, id);
+    to = mem_printf("%s/%.*s-%d.%s-delete", controller->log_folder,
+                    (int)GONE_NAME_BYTES, job->topic->name.ptr, partition, id);
+    err = disk_rename(controller->env->disk, from, to, &why);
+    if (err != ERR_NONE && err != ERR_NOT_FOUND) {
+        trace(TRACE_WARN, "a deleted topic's folder stays: %s", why.text);
+    }
+    mem_free(from);
+    mem_free(to);
+}
+
 /* A log that closes opens files: all at once would be more than the system
  * gives. */
 static void controller_logs_close_more(struct controller *controller)
@@ -323,10 +388,12 @@ static void controller_logs_close_more(struct controller *controller)
 
     while (controller->closing_count < CLOSING_MAX &&
            (job = controller_logs_next(&controller->closings)) != NULL) {
-        struct replica *replica = job->replicas[job->next_replica++];
+        int32_t at = job->next_replica++;
 
-        if (replica != NULL) {
-            controller_logs_start_close(job, replica);
+        if (job->replicas[at] != NULL) {
+            controller_logs_start_close(job, job->replicas[at]);
+        } else if (!job->stopping) {
+            controller_logs_forget(job, at);
         }
     }
 }
@@ -363,16 +430,17 @@ static void controller_logs_run(struct logs_job *job)
 
 /* A job that ends at once is gone when this returns: then NULL. */
 static struct logs_job *controller_logs_add(struct controller *controller,
-                                            struct topic *topic, bool removing,
-                                            bool stopping)
+                                            struct topic *topic,
+                                            struct logs_want want)
 {
     struct logs_job *job = MEM_NEW(struct logs_job);
     struct logs_job *before;
 
     job->controller = controller;
     job->topic = topic_ref(topic);
-    job->removing = removing;
-    job->stopping = stopping;
+    job->removing = want.removing;
+    job->stopping = want.stopping;
+    job->again = want.again;
     list_init(&job->changes);
     list_init(&job->node);
     before = map_put(&controller->jobs, topic->name, job);
@@ -384,16 +452,53 @@ static struct logs_job *controller_logs_add(struct controller *controller,
     return map_find(&controller->jobs, topic->name);
 }
 
+/* Whether a partition of the topic was published as not open. */
+static bool controller_logs_lacks(const struct controller *controller,
+                                  const struct topic *topic)
+{
+    const struct replicas *replicas = controller->options.replicas;
+    bool lacks = false;
+
+    for (int32_t i = 0; i < topic->partitions_count && !lacks; i++) {
+        lacks = replicas_find(replicas, topic->id, i) == NULL;
+    }
+    return lacks && replicas_has(replicas, topic->id);
+}
+
+static void controller_logs_retry(struct env_timer *timer)
+{
+    struct controller *controller =
+        container_of(timer, struct controller, retry);
+    struct topic *topic;
+    size_t at = 0;
+
+    controller->retries = false;
+    while (topics_next(&meta_state(controller->meta)->topics, &at, &topic)) {
+        if (controller_logs_lacks(controller, topic)) {
+            (void)controller_logs_add(controller, topic,
+                                      (struct logs_want){.again = true});
+        }
+    }
+}
+
+void controller_logs_init(struct controller *controller)
+{
+    list_init(&controller->openings);
+    list_init(&controller->closings);
+    controller->retry.fire = controller_logs_retry;
+}
+
 struct logs_job *controller_logs_open(struct controller *controller,
                                       struct topic *topic)
 {
-    return controller_logs_add(controller, topic, false, false);
+    return controller_logs_add(controller, topic, (struct logs_want){0});
 }
 
 struct logs_job *controller_logs_remove(struct controller *controller,
                                         struct topic *topic)
 {
-    return controller_logs_add(controller, topic, true, false);
+    return controller_logs_add(controller, topic,
+                               (struct logs_want){.removing = true});
 }
 
 /* Waits until no job is left. */
@@ -413,11 +518,13 @@ void controller_logs_close_all(struct controller *controller,
     struct topic *topic;
     size_t at = 0;
 
+    env_timer_stop(controller->env, &controller->retry);
     controller->logs_closed = finished;
     while (controller->opened &&
            topics_next(&meta_state(controller->meta)->topics, &at, &topic)) {
-        struct logs_job *job =
-            controller_logs_add(controller, topic, true, true);
+        struct logs_job *job = controller_logs_add(
+            controller, topic,
+            (struct logs_want){.removing = true, .stopping = true});
 
         must(job != NULL); /* a fence never ends at once */
         job->finished = controller_logs_all_closed;

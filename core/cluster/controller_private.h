@@ -29,6 +29,8 @@ struct controller {
     bool opening_mailed;
     uint32_t closing_count; /* replicas that are being closed */
     int32_t open_count;     /* replicas that were opened and not closed */
+    struct env_timer retry; /* of partitions that could not be opened */
+    bool retries;           /* it is set */
     struct map jobs;        /* by topic name: the newest one, see logs_job */
     bool opened;            /* logs follow the state from here on */
     bool closing;
@@ -52,6 +54,7 @@ struct logs_job {
     struct controller *controller;
     struct topic *topic;
     bool removing;
+    bool again;    /* opens what an earlier job could not */
     bool stopping; /* remove from the table, keep the files */
     bool running;
     bool done;
@@ -76,6 +79,7 @@ void controller_boot(struct controller *controller);
 struct str controller_boot_opening(struct controller *controller);
 
 /* controller_logs.c. The job lives until its changes are finished. */
+void controller_logs_init(struct controller *controller);
 struct logs_job *controller_logs_open(struct controller *controller,
                                       struct topic *topic);
 struct logs_job *controller_logs_remove(struct controller *controller,

@@ -184,12 +184,17 @@ void replicas_publish(struct replicas *replicas, struct uuid topic_id,
     size_t bytes = (size_t)count * sizeof(struct replica *);
     struct replicas_row *row = mem_zalloc(sizeof(*row) + bytes);
     size_t at;
+    struct replicas_row *before = replicas_find_row(table, topic_id, &at);
 
-    must(replicas_find_row(table, topic_id, &at) == NULL);
     row->topic_id = topic_id;
     row->count = count;
     memcpy(row->all, all, bytes);
-    replicas_put(table, row);
+    if (before == NULL) {
+        replicas_put(table, row);
+        return;
+    }
+    atomic_store_explicit(&table->rows[at], row, memory_order_release);
+    replicas_retire(replicas, before);
 }
 
 int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
@@ -212,6 +217,13 @@ int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
     table->count--;
     replicas_retire(replicas, row);
     return count;
+}
+
+bool replicas_has(const struct replicas *replicas, struct uuid topic_id)
+{
+    size_t at;
+
+    return replicas_find_row(replicas_table(replicas), topic_id, &at) != NULL;
 }
 
 struct replica *replicas_find(const struct replicas *replicas,

@@ -21,7 +21,8 @@ void replicas_close(struct replicas *replicas, void (*done)(void *arg),
                     void *arg);
 
 /* Control loop. all: count replicas, by partition; NULL where this node has
- * none; copied. */
+ * none, or could not open it; copied. A topic that is there gets these in place
+ * of those it had, with no moment without. */
 void replicas_publish(struct replicas *replicas, struct uuid topic_id,
                       struct replica *const *all, int32_t count);
 /* Control loop. Takes a topic out; its replicas are the caller's to close, once
@@ -33,5 +34,8 @@ int32_t replicas_withdraw(struct replicas *replicas, struct uuid topic_id,
 /* Any loop, within a turn. NULL: not here. */
 struct replica *replicas_find(const struct replicas *replicas,
                               struct uuid topic_id, int32_t partition);
+/* Any loop: the topic was published and is not withdrawn. A partition of it
+ * that is not found could not be opened. */
+bool replicas_has(const struct replicas *replicas, struct uuid topic_id);
 
 #endif

@@ -291,9 +291,29 @@ static void quorum_answer_reads(struct quorum *q)
     }
 }
 
+/* The disk is at its reserve, or at its floor: what the queue may not have. */
+static void quorum_refuse_growth(struct quorum *q, enum storage_room room)
+{
+    struct list refused;
+
+    list_init(&refused);
+    list_each_safe(node, &q->queued)
+    {
+        struct quorum_proposal *proposal = quorum_proposal_of(node);
+
+        if (room == STORAGE_ROOM_NONE ||
+            (!proposal->vital && !proposal->barrier)) {
+            list_remove(node);
+            list_push(&refused, node);
+        }
+    }
+    quorum_refuse_all(q, &refused, ERR_FULL);
+}
+
 static void quorum_submit(struct quorum *q)
 {
     const struct quorum_limits *limits = &q->options.limits;
+    enum storage_room room;
 
     if (q->broken || q->closing || !q->started) {
         return;
@@ -305,11 +325,14 @@ static void quorum_submit(struct quorum *q)
         raft_last_index(&q->raft) > q->raft.last_stored) {
         return; /* nothing to do, or a write is out */
     }
-    if (!storage_has_room(q->storage, limits->disk_reserve_bytes)) {
-        quorum_refuse_all(q, &q->queued, ERR_FULL);
-        return;
+    room = storage_room(q->storage, limits->disk_reserve_bytes,
+                        limits->disk_floor_bytes);
+    if (room != STORAGE_ROOM_ENOUGH) {
+        quorum_refuse_growth(q, room);
     }
-    quorum_submit_run(q);
+    if (!list_is_empty(&q->queued)) {
+        quorum_submit_run(q);
+    }
 }
 
 /* Checkpoints. */
@@ -505,11 +528,13 @@ static void quorum_fill_limits(struct quorum_limits *l)
     QUORUM_DEFAULT(l->trailing_bytes, 67108864);
     QUORUM_DEFAULT(l->cache_bytes, 4194304);
     QUORUM_DEFAULT(l->disk_reserve_bytes, 67108864);
+    QUORUM_DEFAULT(l->disk_floor_bytes, 262144);
     QUORUM_DEFAULT(l->segment_bytes, 16777216);
     QUORUM_DEFAULT(l->election_ms, 1000);
     QUORUM_DEFAULT(l->heartbeat_ms, 100);
 #undef QUORUM_DEFAULT
     l->command_bytes = MIN(l->command_bytes, QUORUM_COMMAND_BYTES_MAX);
+    l->disk_floor_bytes = MIN(l->disk_floor_bytes, l->disk_reserve_bytes);
     l->segment_bytes = MAX(l->segment_bytes, (int64_t)l->command_bytes +
                                                  QUORUM_SEGMENT_SLACK_BYTES);
 }

@@ -63,8 +63,10 @@ struct quorum_limits {
     uint64_t trailing_bytes;     /* at most about so much [67108864] */
     bool no_trailing;            /* nothing is kept: for tests */
     uint64_t cache_bytes;        /* of entries for followers [4194304] */
-    uint64_t disk_reserve_bytes; /* free space below which a proposal is
-                                    refused [67108864] */
+    uint64_t disk_reserve_bytes; /* free space below which a proposal that is
+                                    not vital is refused [67108864] */
+    uint64_t disk_floor_bytes;   /* and every one; at most the reserve
+                                    [262144] */
     int64_t segment_bytes;       /* of the entries' log [16777216] */
     uint32_t election_ms;        /* once to twice that [1000] */
     uint32_t heartbeat_ms;       /* [100] */
@@ -120,6 +122,9 @@ void quorum_close(struct quorum *quorum, void (*done)(void *arg), void *arg);
 /* Caller's memory, in use until done. */
 struct quorum_proposal {
     struct str command; /* borrowed until done */
+    /* Taken below the reserve of the disk, too: it makes room, or the node does
+     * not serve without it. */
+    bool vital;
     /* Once, later. ERR_NONE: applied here, just before this call, at index.
      * Else index is 0. */
     void (*done)(struct quorum_proposal *proposal, enum err err,
@@ -134,7 +139,7 @@ struct quorum_proposal {
  * Errors (in done): ERR_NOT_CONTROLLER (another node leads, or nobody: ask
  * there), ERR_UNKNOWN_OUTCOME (leadership was lost: it may happen yet),
  * ERR_BUSY (a bound of limits: try again), ERR_TOO_LARGE (the command),
- * ERR_FULL (the disk is at its reserve), ERR_STOPPING. */
+ * ERR_FULL (the disk is at its reserve, or at its floor), ERR_STOPPING. */
 void quorum_propose(struct quorum *quorum, struct quorum_proposal *proposal);
 
 /* Ends when the machine has everything that was acknowledged anywhere before

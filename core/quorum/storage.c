@@ -29,6 +29,7 @@
 enum {
     /* A batch of entries: far below a segment, and an int32. */
     STORAGE_BATCH_BYTES_MAX = 4 * 1048576,
+    STORAGE_LEFT_MS = 1000,
 };
 
 /* A batch to append, or (block == NULL) a cut. */
@@ -149,23 +150,40 @@ bool storage_is_quiet(const struct storage *storage)
     return list_is_empty(&storage->queue);
 }
 
-bool storage_has_room(struct storage *storage, uint64_t reserve_bytes)
+/* Says when the volume gets full, and when it has space again. */
+static void storage_tell_room(struct storage *storage, bool is_full,
+                              uint64_t reserve_bytes)
 {
-    uint64_t left = disk_free_bytes(storage->env->disk, storage->folder);
-    bool is_full = left < reserve_bytes;
-
     if (is_full && !storage->is_full) {
         trace(TRACE_WARN,
-              "quorum: \"%s\" is on a volume with %llu MiB left, fewer than "
-              "the %llu MiB that are kept free: changes are refused until "
-              "there is space",
-              storage->folder, (unsigned long long)(left >> 20),
-              (unsigned long long)(reserve_bytes >> 20));
+              "quorum: \"%s\" is on a volume with %llu KiB left, fewer than "
+              "the %llu KiB that are kept free: what grows is refused until "
+              "there is space; topics can be deleted",
+              storage->folder, (unsigned long long)(storage->left_bytes >> 10),
+              (unsigned long long)(reserve_bytes >> 10));
     } else if (!is_full && storage->is_full) {
         trace(TRACE_INFO, "quorum: \"%s\" has space again", storage->folder);
     }
     storage->is_full = is_full;
-    return !is_full;
+}
+
+enum storage_room storage_room(struct storage *storage, uint64_t reserve_bytes,
+                               uint64_t floor_bytes)
+{
+    int64_t now_ms = env_now_ms(storage->env);
+
+    if (now_ms >= storage->left_until_ms) {
+        storage->left_bytes =
+            disk_free_bytes(storage->env->disk, storage->folder);
+        storage->left_until_ms = now_ms + STORAGE_LEFT_MS;
+        storage_tell_room(storage, storage->left_bytes < reserve_bytes,
+                          reserve_bytes);
+    }
+    if (storage->left_bytes < floor_bytes) {
+        return STORAGE_ROOM_NONE;
+    }
+    return storage->left_bytes < reserve_bytes ? STORAGE_ROOM_LITTLE
+                                               : STORAGE_ROOM_ENOUGH;
 }
 
 uint64_t storage_log_bytes(const struct storage *storage)
@@ -382,6 +400,7 @@ static void storage_append_run(struct storage *storage,
      * into it. */
     job->append.batch = (uint8_t *)(uintptr_t)batch.ptr;
     job->append.bytes = (uint32_t)batch.len;
+    storage->left_bytes -= MIN(storage->left_bytes, batch.len);
     job->append.leader_epoch = job->term;
 }
 

@@ -57,8 +57,16 @@ uint64_t storage_last_command(const struct storage *storage);
 int32_t storage_term_of(const struct storage *storage, uint64_t index);
 /* Nothing is being written. */
 bool storage_is_quiet(const struct storage *storage);
-/* Whether so much is left on the volume; says so when that changes. */
-bool storage_has_room(struct storage *storage, uint64_t reserve_bytes);
+enum storage_room {
+    STORAGE_ROOM_NONE,   /* below the floor: nothing may be written */
+    STORAGE_ROOM_LITTLE, /* below the reserve */
+    STORAGE_ROOM_ENOUGH,
+};
+
+/* What is left on the volume; says so when that changes. Asks the system at
+ * most once a second, what was appended since is counted. */
+enum storage_room storage_room(struct storage *storage, uint64_t reserve_bytes,
+                               uint64_t floor_bytes);
 /* Of all entries on disk, and what is around them. */
 uint64_t storage_log_bytes(const struct storage *storage);
 

@@ -32,7 +32,9 @@ struct storage {
     struct list queue; /* of struct storage_job: first those under way */
     uint32_t under_way;
     struct env_task pump;
-    bool is_full; /* as it was said last */
+    uint64_t left_bytes;   /* on the volume, as far as is known */
+    int64_t left_until_ms; /* then it is asked again */
+    bool is_full;          /* as it was said last */
     bool broken;
     bool abandoned; /* the log is being closed, or was never open */
     void (*closed)(void *arg);

@@ -116,6 +116,38 @@ static void a_table_lives_through_many_topics(void **state)
     loops_world_close(&w);
 }
 
+/* A partition that could not be opened comes later. */
+static void one_more(struct errand *errand)
+{
+    struct replicas *replicas =
+        replicas_open(loop_env(loops_at(errand->arg, 0)));
+    struct replica *all[PARTITIONS] = {NULL};
+
+    assert_false(replicas_has(replicas, id_of(1)));
+    replicas_publish(replicas, id_of(1), all, PARTITIONS);
+    assert_true(replicas_has(replicas, id_of(1)));
+    assert_null(replicas_find(replicas, id_of(1), 1));
+    publish(replicas, 2);
+    publish(replicas, 1);
+    for (int i = 0; i < PARTITIONS; i++) {
+        assert_ptr_equal(replicas_find(replicas, id_of(1), i), made_up(1, i));
+        assert_ptr_equal(replicas_find(replicas, id_of(2), i), made_up(2, i));
+    }
+    withdraw(replicas, 1);
+    assert_false(replicas_has(replicas, id_of(1)));
+    withdraw(replicas, 2);
+    replicas_close(replicas, errand_end, errand);
+}
+
+static void a_topic_that_is_there_is_replaced_in_its_place(void **state)
+{
+    struct loops_world w;
+
+    loops_world_open(&w, 1);
+    loops_world_do(&w, 0, one_more, w.loops);
+    loops_world_close(&w);
+}
+
 struct crowd {
     struct loops *loops;
     struct replicas *replicas;
@@ -210,6 +242,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_published_is_found_until_it_is_withdrawn),
         cmocka_unit_test(a_table_lives_through_many_topics),
+        cmocka_unit_test(a_topic_that_is_there_is_replaced_in_its_place),
         cmocka_unit_test(loops_look_while_the_table_changes),
     };
 

@@ -211,20 +211,79 @@ static void more_bytes_than_the_bound_are_busy(void **state)
     assert_int_equal(asks[2].err, ERR_BUSY);
 }
 
-static void a_disk_at_its_reserve_refuses_before_it_writes(void **state)
+static void limit_left(struct one_node *n, uint64_t bytes)
 {
-    struct one_node *n = opened(state);
-    struct one_ask ask;
+    simclock_run_for_ms(&n->clock, 2000); /* small files are written */
+    simdisk_limit(n->sim_disk, simdisk_used_bytes(n->sim_disk) + bytes);
+    simclock_run_for_ms(&n->clock, 1000); /* it is asked once a second */
+}
+
+/* Proposes one that is vital and one that is not; what became of them. */
+static void propose_both(struct one_node *n, uint32_t number,
+                         struct one_ask asks[2])
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        asks[i] = (struct one_ask){.node = n, .number = number + i};
+        asks[i].proposal.vital = i == 1;
+        asks[i].proposal.done = one_ask_done;
+        asks[i].proposal.command =
+            str_sub(&asks[i].number, sizeof(asks[i].number));
+        simenv_run(n->sim, one_propose_run, &asks[i]);
+    }
+    one_settle(n);
+    assert_false(n->has_failed);
+}
+
+static void a_disk_at_its_reserve_takes_only_what_is_vital(void **state)
+{
+    struct one_node *n = *state;
+    struct one_ask asks[2];
+    struct one_ask read;
 
     n->options.limits.disk_reserve_bytes = 1 << 20;
-    simdisk_limit(n->sim_disk, simdisk_used_bytes(n->sim_disk) + (1 << 20) - 1);
-    one_close(n);
+    n->options.limits.disk_floor_bytes = 1 << 16;
+    n = opened(state);
+    limit_left(n, (1 << 20) - 1);
+    propose_both(n, 1, asks);
+    assert_int_equal(asks[0].err, ERR_FULL);
+    assert_int_equal(asks[1].err, ERR_NONE);
+    one_close(n); /* a start goes on, too */
     one_open(n);
     one_settle(n);
-    one_propose(n, &ask, 1);
+    propose_both(n, 3, asks);
+    assert_int_equal(asks[0].err, ERR_FULL);
+    assert_int_equal(asks[1].err, ERR_NONE);
+    one_read(n, &read);
     one_settle(n);
+    assert_int_equal(read.err, ERR_NONE);
+
+    limit_left(n, (1 << 16) - 1);
+    propose_both(n, 5, asks);
+    assert_int_equal(asks[0].err, ERR_FULL);
+    assert_int_equal(asks[1].err, ERR_FULL);
+    limit_left(n, 2 << 20);
+    propose_both(n, 7, asks);
+    assert_int_equal(asks[0].err, ERR_NONE);
+    assert_int_equal(asks[1].err, ERR_NONE);
+}
+
+/* The system is asked once a second: what is written meanwhile is counted. */
+static void what_is_written_counts_before_the_disk_is_asked_again(void **state)
+{
+    struct one_node *n = *state;
+    struct one_ask ask;
+    uint32_t number = 1;
+
+    n->options.limits.disk_reserve_bytes = 1 << 20;
+    n = opened(state);
+    limit_left(n, (1 << 20) + 500);
+    do {
+        one_propose(n, &ask, number++);
+        simclock_run_for_ms(&n->clock, 20);
+        assert_true(ask.is_done && number < 20);
+    } while (ask.err == ERR_NONE);
     assert_int_equal(ask.err, ERR_FULL);
-    assert_false(n->has_failed);
+    assert_true(number > 3);
 }
 
 static void a_close_answers_what_is_open(void **state)
@@ -815,7 +874,8 @@ int main(void)
         ONE(a_command_over_the_limit_is_refused),
         ONE(more_than_the_bound_at_once_is_busy),
         ONE(more_bytes_than_the_bound_are_busy),
-        ONE(a_disk_at_its_reserve_refuses_before_it_writes),
+        ONE(a_disk_at_its_reserve_takes_only_what_is_vital),
+        ONE(what_is_written_counts_before_the_disk_is_asked_again),
         ONE(a_close_answers_what_is_open),
         ONE(a_proposal_may_be_made_again_from_its_done),
         ONE(a_checkpoint_lets_the_log_go),
