@@ -42,6 +42,7 @@ struct dump {
     struct dump_bases snapshots;
     struct dump_bases deeps;
     struct checkpoint_point point;
+    struct epochs epochs;
     int64_t expected; /* the lowest offset that may come */
     enum err err;
 };
@@ -267,6 +268,14 @@ static int64_t dump_next_base(const struct dump *d, int64_t base)
     return next;
 }
 
+/* Of what is not known to be on the disk, the file may not know yet. */
+static int32_t dump_epoch_of(void *arg, int64_t offset)
+{
+    const struct dump *d = arg;
+
+    return offset < d->point.offset ? epochs_of(&d->epochs, offset) : -1;
+}
+
 /* One .log, which is open, with its indexes. */
 static enum err dump_scan(struct dump *d, const char *name, int64_t base,
                           struct file *file, uint64_t end, struct why *why)
@@ -283,6 +292,8 @@ static enum err dump_scan(struct dump *d, const char *name, int64_t base,
     dump_index_open(d, &offsets, base, NAMES_INDEX, DUMP_OFFSET_ENTRY);
     dump_index_open(d, &times, base, NAMES_TIMES, DUMP_TIME_ENTRY);
     scan_init(&scan, file, 0, end);
+    scan.epoch_of = dump_epoch_of;
+    scan.epoch_arg = d;
     for (;;) {
         bool is_below_point =
             base == d->point.base && scan.position < d->point.position;
@@ -397,10 +408,6 @@ static void dump_states(struct dump *d)
 
 static void dump_small(struct dump *d)
 {
-    char path[NAMES_PATH_BYTES];
-    struct epochs epochs = {0};
-    char *text = NULL;
-    size_t count = 0;
     int64_t start = -1;
     enum err err = checkpoint_load_start(d->disk, d->folder, &start, NULL);
 
@@ -414,17 +421,25 @@ static void dump_small(struct dump *d)
                      ", below the flushed point %" PRId64,
                      d->expected, d->point.offset);
     }
+}
+
+static void dump_epochs(struct dump *d)
+{
+    char path[NAMES_PATH_BYTES];
+    char *text = NULL;
+    size_t count = 0;
+    enum err err;
+
     names_join(path, d->folder, NAMES_EPOCHS);
     err = disk_read_all(d->disk, path, DUMP_FILE_MAX, &text, &count, NULL);
     if (!err) {
-        err = epochs_decode(&epochs, str_sub(text, count));
+        err = epochs_decode(&d->epochs, str_sub(text, count));
     }
     if (err && err != ERR_NOT_FOUND) {
         dump_problem(d, NAMES_EPOCHS, 0, -1, "cannot be read: %s",
                      err_text(err));
     }
     mem_free(text);
-    epochs_fini(&epochs);
 }
 
 /* ---- folders ---- */
@@ -484,6 +499,8 @@ static enum err dump_partition(struct disk *disk, const char *folder,
         dump_tell(&d, (struct dump_event){.kind = DUMP_PARTITION});
         qsort(d.logs.list, d.logs.count, sizeof(d.logs.list[0]), dump_compare);
         err = checkpoint_load_point(disk, folder, &d.point, why);
+        /* Behind the point: it never knows of an epoch that the file lacks. */
+        dump_epochs(&d);
     }
     for (size_t i = 0; !err && i < d.logs.count; i++) {
         err = dump_segment(&d, i, why);
@@ -492,6 +509,7 @@ static enum err dump_partition(struct disk *disk, const char *folder,
         dump_states(&d);
         dump_small(&d);
     }
+    epochs_fini(&d.epochs);
     mem_free(d.logs.list);
     mem_free(d.snapshots.list);
     mem_free(d.deeps.list);

@@ -25,12 +25,21 @@ static void epochs_push(struct epochs *epochs, int32_t epoch, int64_t offset)
 
 bool epochs_assign(struct epochs *epochs, int32_t epoch, int64_t offset)
 {
-    if (epoch < 0 || epoch <= epochs_last(epochs)) {
+    bool changed = false;
+
+    if (epoch < 0) {
         return false;
     }
-    (void)epochs_cut_end(epochs, offset);
-    epochs_push(epochs, epoch, offset);
-    return true;
+    if (epochs_last(epochs) > epoch && epochs_last_start(epochs) == offset) {
+        epochs->count--;
+        changed = true;
+    }
+    if (epoch > epochs_last(epochs)) {
+        (void)epochs_cut_end(epochs, offset);
+        epochs_push(epochs, epoch, offset);
+        changed = true;
+    }
+    return changed;
 }
 
 bool epochs_cut_end(struct epochs *epochs, int64_t offset)
@@ -82,6 +91,36 @@ int32_t epochs_of(const struct epochs *epochs, int64_t offset)
         i--;
     }
     return i == 0 ? -1 : epochs->entries[i - 1].epoch;
+}
+
+int32_t epochs_for(const struct epochs *epochs, int64_t offset, int32_t epoch)
+{
+    return offset < epochs_last_start(epochs)
+               ? epochs_of(epochs, offset)
+               : MAX(epoch, epochs_of(epochs, offset - 1));
+}
+
+enum epochs_verdict epochs_judge(const struct epochs *epochs, int64_t offset,
+                                 int32_t epoch)
+{
+    int32_t known = epochs_of(epochs, offset);
+    int64_t last_start = epochs_last_start(epochs);
+
+    if (epoch == -1 || epoch == known) {
+        return EPOCHS_FITS;
+    }
+    if (offset < last_start) {
+        /* What began later was listed later: the list knows all of this. */
+        return known < 0 ? EPOCHS_FITS : EPOCHS_WRONG;
+    }
+    if (epoch > epochs_last(epochs)) {
+        return EPOCHS_NEW;
+    }
+    /* The last may have lost its batches, to a cut; then others came. */
+    return epoch >= 0 && offset == last_start &&
+                   epoch >= epochs_of(epochs, offset - 1)
+               ? EPOCHS_NEW
+               : EPOCHS_WRONG;
 }
 
 void epochs_end(const struct epochs *epochs, int32_t epoch, int64_t log_end,

@@ -167,6 +167,11 @@ void flush_point_now(struct flush *flush)
     flush_kick_point(flush);
 }
 
+void flush_close(struct flush *flush)
+{
+    flush->closing = true;
+}
+
 void flush_stop(struct flush *flush)
 {
     env_timer_stop(flush->env, &flush->timer);
@@ -183,10 +188,11 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
                                      .position = mark.position,
                                      .hole = mark.hole,
                                      .first_timestamp = -1};
-    enum err err =
-        point_lower(&flush->point, &point, !flush_is_idle(flush), why);
+    bool is_flushed = mark.offset <= flush->flushed.offset;
+    enum err err = point_lower(&flush->point, is_flushed ? &point : NULL,
+                               mark.offset, !flush_is_idle(flush), why);
 
-    if (!err) {
+    if (!err && is_flushed) {
         flush->stored = mark;
     }
     flush->files = point_files_cut(flush->files, mark.offset);
@@ -247,6 +253,7 @@ static void flush_job_run(struct work *work)
     }
     if (!err) {
         err = point_save(&flush->point, job->cuts, job->files, &why);
+        job->lacks_room = err == ERR_FULL;
     }
     if (!err && job->parent) {
         err = checkpoint_sync_claim(disk, flush->folder, &why);
@@ -302,21 +309,37 @@ static void flush_job_end(struct flush *flush)
     flush_tell_idle(flush);
 }
 
-/* Without descriptors nothing is lost yet: the same job is done again. */
+/* The job came to nothing, and will not be done again. */
+static void flush_give_up(struct flush *flush)
+{
+    flush->broken = true;
+    flush->job.err = ERR_NONE;
+    flush->job.mark = flush->flushed;
+    flush_job_end(flush);
+}
+
+/* Without descriptors, or room for a file beside, nothing is lost yet: the same
+ * job is done again. */
 static void flush_job_done(struct work *work)
 {
     struct flush *flush = container_of(work, struct flush, job.work);
+    bool lacks_room = flush->job.err && flush->job.lacks_room;
+    bool waits = flush->job.err == ERR_LIMIT || lacks_room;
 
-    if (flush->job.err == ERR_LIMIT && !flush->broken) {
-        if (!flush->retries) {
-            trace(TRACE_WARN, "a flush waits: %s", flush->job.why->text);
-        }
-        flush->retries = true;
-        env_timer_set(flush->env, &flush->retry, FLUSH_RETRY_MS);
+    if (!waits || flush->broken) {
+        flush->retries = false;
+        flush_job_end(flush);
         return;
     }
-    flush->retries = false;
-    flush_job_end(flush);
+    if (!flush->retries) {
+        trace(TRACE_WARN, "a flush waits: %s", flush->job.why->text);
+    }
+    if (flush->closing && lacks_room) {
+        flush_give_up(flush);
+        return;
+    }
+    flush->retries = true;
+    env_timer_set(flush->env, &flush->retry, FLUSH_RETRY_MS);
 }
 
 static void flush_retry_fire(struct env_timer *timer)
@@ -324,9 +347,7 @@ static void flush_retry_fire(struct env_timer *timer)
     struct flush *flush = container_of(timer, struct flush, retry);
 
     if (flush->broken) {
-        flush->job.err = ERR_NONE;
-        flush->job.mark = flush->flushed;
-        flush_job_end(flush);
+        flush_give_up(flush);
         return;
     }
     env_work(flush->env, &flush->job.work);

@@ -12,9 +12,10 @@
  * a batch before it (a hole) is on the disk once the point is stored there.
  *
  * A sync or a write of a point that fails calls failed(), once; from then on
- * nothing advances. Where it is for want of descriptors (ERR_LIMIT) it is done
- * again, a little later; a point that finds no space waits for the next one.
- * Threads: the owner's loop; jobs run on disk threads. */
+ * nothing advances. Where it is for want of descriptors (ERR_LIMIT), or of
+ * space for a file that is needed, it is done again, a little later; a point
+ * that finds no space waits for the next one. Threads: the owner's loop; jobs
+ * run on disk threads. */
 #ifndef LOG_FLUSH_H
 #define LOG_FLUSH_H
 
@@ -51,6 +52,7 @@ struct flush_job {
     bool stores_point;
     bool folder;
     bool parent;
+    bool lacks_room; /* for a file that is needed */
     enum err err;
     struct why *why; /* mem_; NULL when all went well */
 };
@@ -90,6 +92,7 @@ struct flush {
     bool point_busy;
     bool point_due;
     bool timer_set;
+    bool closing;
     bool broken;
 };
 
@@ -117,8 +120,9 @@ void flush_file(struct flush *flush, struct point_file *file);
 void flush_now(struct flush *flush);
 /* Stores the point now, if it is behind. */
 void flush_point_now(struct flush *flush);
-/* Before bytes are cut off: mark becomes the stored point; jobs in flight store
- * nothing any more. Blocks. */
+/* Before bytes are cut off: mark becomes the stored point, unless it lies above
+ * the flushed end, as the point never does; jobs in flight store nothing above
+ * it any more. Blocks. */
 MUST_USE enum err flush_lower(struct flush *flush, struct view_mark mark,
                               struct why *why);
 /* The log ends at mark now; what is in flight counts up to it. */
@@ -126,6 +130,8 @@ void flush_cut(struct flush *flush, struct view_mark mark);
 /* Whether nothing is to be synced. */
 bool flush_is_clean(const struct flush *flush);
 bool flush_is_idle(const struct flush *flush);
+/* The log closes: what finds no room is given up, and nothing advances then. */
+void flush_close(struct flush *flush);
 /* Forgets the timer and what was asked for and not begun. */
 void flush_stop(struct flush *flush);
 /* After a simulated crash: what jobs held is freed; flush_fini() follows. */

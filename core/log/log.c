@@ -100,7 +100,8 @@ enum err log_save_epochs(struct log *log, struct why *why)
     enum err err;
 
     names_join(path, log->folder, NAMES_EPOCHS);
-    err = disk_replace(log->env->disk, path, text, bytes, why);
+    err = log->no_epochs ? ERR_NONE
+                         : disk_replace(log->env->disk, path, text, bytes, why);
     log->epochs_changed = log->epochs_changed && err != ERR_NONE;
     mem_free(text);
     return err;
@@ -242,9 +243,7 @@ static void log_flush_idle(void *arg)
     log_close_step(arg);
 }
 
-/* An epoch is on the disk before a batch of it counts as flushed, and need not
- * be before. */
-static void log_flush_epochs(struct log *log)
+void log_flush_epochs(struct log *log)
 {
     char path[NAMES_PATH_BYTES];
     struct point_file *file;
@@ -256,9 +255,10 @@ static void log_flush_epochs(struct log *log)
     names_join(path, log->folder, NAMES_EPOCHS);
     file = MEM_NEW(struct point_file);
     *file = (struct point_file){.path = mem_dupz(path),
-                                .offset = epochs_last_start(&log->epochs),
+                                .offset = epochs_last_start(&log->epochs) + 1,
                                 .is_kafka = true,
-                                .is_synced = true};
+                                .is_synced = true,
+                                .is_needed = true};
     file->bytes = epochs_encode(&log->epochs, &file->count);
     flush_file(&log->flush, file);
     flush_renamed(&log->flush);
@@ -291,6 +291,7 @@ void log_close(struct log *log, void (*done)(void *arg), void *arg)
     log->closed = done;
     log->closed_arg = arg;
     log_doomed_stop(log);
+    flush_close(&log->flush);
     if (!log->broken && !log->unchanged) {
         enum err err = segment_seal(log_active(log), &why);
 
@@ -524,9 +525,11 @@ uint64_t log_bytes(const struct log *log)
 
 bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset)
 {
+    int32_t last = epochs_last(&log->epochs);
     bool changed;
 
-    if (log->no_epochs || epoch <= epochs_last(&log->epochs)) {
+    if (log->no_epochs || epoch == last ||
+        (epoch < last && offset != epochs_last_start(&log->epochs))) {
         return false;
     }
     must(pthread_mutex_lock(&log->epochs_lock) == 0);
@@ -579,6 +582,20 @@ int32_t log_epoch_of(struct log *log, int64_t offset)
     epoch = epochs_of(&log->epochs, offset);
     must(pthread_mutex_unlock(&log->epochs_lock) == 0);
     return epoch;
+}
+
+static int32_t log_scan_epoch(void *arg, int64_t offset)
+{
+    return log_epoch_of(arg, offset);
+}
+
+void log_scan_init(struct log *log, struct scan *scan,
+                   const struct lazy_handle *handle, uint64_t from,
+                   uint64_t end)
+{
+    scan_init(scan, handle->file, from, end);
+    scan->epoch_of = log_scan_epoch;
+    scan->epoch_arg = log;
 }
 
 struct log_producers *log_producers_open(int64_t expiration_ms)

@@ -100,9 +100,9 @@ MUST_USE enum err log_sweep(struct disk *disk, const char *folder,
 struct log_append {
     uint8_t *batch; /* borrowed; base offset and leader epoch are written in */
     uint32_t bytes;
-    int32_t leader_epoch;
-    bool from_client; /* ask options.producers->check(), mind the reserve */
-    bool as_given;    /* a follower's: offset and epoch stay as they are */
+    int32_t leader_epoch; /* what the log has by then, if that is higher */
+    bool from_client;     /* ask options.producers->check(), mind the reserve */
+    bool as_given;        /* a follower's: offset and epoch stay as they are */
     void (*done)(struct log_append *append, enum err err);
     /* Out, valid from done on: */
     int64_t base_offset;

@@ -165,7 +165,8 @@ static void log_place(struct log *log, struct log_append *append,
 {
     if (!append->as_given) {
         batch_set_base_offset(append->batch, base);
-        batch_set_leader_epoch(append->batch, append->leader_epoch);
+        batch_set_leader_epoch(append->batch, epochs_for(&log->epochs, base,
+                                                         append->leader_epoch));
     }
     batch->base_offset = base;
     append->base_offset = base;
@@ -446,6 +447,7 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
     gather->count = 0;
     gather->bytes = 0;
     flush_wrote(&log->flush, active, log_end_mark(log));
+    log_flush_epochs(log);
     return ERR_NONE;
 }
 

@@ -139,7 +139,9 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
                           memory_order_release);
     watch_advance(&log->flushed_watch, log->flush.flushed.offset);
     err = log_replay(log, &read_bytes, why);
-    if (!err && log_cut_epochs(log, 0, mark.offset)) {
+    (void)log_cut_epochs(log, 0, mark.offset);
+    if (!err) {
+        /* Whatever a job in flight holds of them is void. */
         err = log_save_epochs(log, why);
     }
     if (!err) {
@@ -263,6 +265,7 @@ enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
     log_append_drop(log, ERR_CANCELLED);
     err = checkpoint_save_start(log->env->disk, log->folder, offset, why);
     if (!err) {
+        log->flush.flushed = mark; /* of nothing, all is on the disk */
         err = flush_lower(&log->flush, mark, why);
     }
     if (err) {
@@ -280,7 +283,6 @@ enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
     atomic_store_explicit(&log->view.start, offset, memory_order_release);
     view_set_visible(&log->view, mark);
     (void)log_cut_epochs(log, 0, 0);
-    log->flush.flushed = mark;
     err = log_save_epochs(log, why);
     if (!err) {
         err = log_cut_done(log, mark, why);

@@ -9,6 +9,7 @@ enum { LOG_FIND_PAYLOAD_MAX = 256 << 20 };
 
 /* What is looked for in a segment: the first record at or after time. */
 struct log_find {
+    struct log *log;
     int64_t start_offset;
     struct view_mark visible;
     int64_t time;
@@ -97,8 +98,8 @@ static enum err log_find_in(const struct log_find *find,
     if (err) {
         return err;
     }
-    scan_init(&scan, handle->file, position,
-              log_find_limit(segment, find->visible));
+    log_scan_init(find->log, &scan, handle, position,
+                  log_find_limit(segment, find->visible));
     while (!*found) {
         struct scan_batch batch;
 
@@ -121,7 +122,8 @@ enum err log_find_time(struct log *log, int64_t timestamp_ms,
                        struct log_found *out, struct why *why)
 {
     struct view_list *list = view_take(&log->view);
-    struct log_find find = {.start_offset = log_start_offset(log),
+    struct log_find find = {.log = log,
+                            .start_offset = log_start_offset(log),
                             .visible = view_visible(&log->view),
                             .time = timestamp_ms,
                             .out = out};
@@ -144,7 +146,7 @@ enum err log_find_time(struct log *log, int64_t timestamp_ms,
 }
 
 /* The largest time of what is visible of the segment. */
-static enum err log_find_largest(struct segment *segment,
+static enum err log_find_largest(struct log *log, struct segment *segment,
                                  struct view_mark visible, int64_t high,
                                  int64_t *time, struct why *why)
 {
@@ -163,7 +165,7 @@ static enum err log_find_largest(struct segment *segment,
     if (err) {
         return err;
     }
-    scan_init(&scan, handle->file, 0, log_find_limit(segment, visible));
+    log_scan_init(log, &scan, handle, 0, log_find_limit(segment, visible));
     while ((err = segment_scan_next(segment, &scan, &low, high, &batch, why)) ==
            ERR_NONE) {
         *time = MAX(*time, batch.header.max_timestamp);
@@ -177,7 +179,8 @@ enum err log_find_max_timestamp(struct log *log, struct log_found *out,
                                 struct why *why)
 {
     struct view_list *list = view_take(&log->view);
-    struct log_find find = {.start_offset = log_start_offset(log),
+    struct log_find find = {.log = log,
+                            .start_offset = log_start_offset(log),
                             .visible = view_visible(&log->view),
                             .time = -1,
                             .out = out};
@@ -194,7 +197,7 @@ enum err log_find_max_timestamp(struct log *log, struct log_found *out,
         if (segment->base > find.visible.base) {
             break;
         }
-        err = log_find_largest(segment, find.visible,
+        err = log_find_largest(log, segment, find.visible,
                                log_high(list, i, find.visible), &time, why);
         if (time > find.time) {
             find.time = time;

@@ -19,6 +19,7 @@
 #include "log/epochs_core.h"
 #include "log/flush.h"
 #include "log/log.h"
+#include "log/scan.h"
 
 /* Offsets that were set aside. Its append stands for it in the queue: batch is
  * NULL there. */
@@ -129,6 +130,14 @@ void log_publish(struct log *log);
 bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset);
 bool log_cut_epochs(struct log *log, int64_t start, int64_t end);
 MUST_USE enum err log_save_epochs(struct log *log, struct why *why);
+/* An epoch is on the disk before a batch of it counts as flushed, and need not
+ * be before: the next sync saves what has changed. With each write, for a sync
+ * that was asked for before may be the one that takes it. */
+void log_flush_epochs(struct log *log);
+/* A scan of one of its files, with a look at the epochs. */
+void log_scan_init(struct log *log, struct scan *scan,
+                   const struct lazy_handle *handle, uint64_t from,
+                   uint64_t end);
 /* "orders-3", for messages. */
 const char *log_name(const struct log *log, char text[300]);
 

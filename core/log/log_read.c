@@ -94,7 +94,7 @@ static bool log_verify(struct log *log, struct segment *segment, int64_t offset,
     if (segment_take(segment, true, &handle, NULL)) {
         return false;
     }
-    scan_init(&scan, handle->file, 0, limit);
+    log_scan_init(log, &scan, handle, 0, limit);
     if (log_verify_from(segment, &scan, offset, &low)) {
         scan.position = scan.end;
     }
@@ -227,7 +227,7 @@ static enum err log_check_range(struct log *log, struct segment *segment,
         checked_has(segment->checked, spot->position, end)) {
         return ERR_NONE;
     }
-    scan_init(&scan, handle->file, spot->position, limit);
+    log_scan_init(log, &scan, handle, spot->position, limit);
     while (!err && scan.position < end) {
         struct scan_batch batch;
 

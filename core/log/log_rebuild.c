@@ -141,7 +141,8 @@ static enum err log_rebuild_times(struct segment *segment, struct why *why)
 }
 
 /* Whether the last offset entry points to the batch that it says. */
-static bool log_rebuild_points_right(struct segment *segment)
+static bool log_rebuild_points_right(struct log_rebuild *r,
+                                     struct segment *segment)
 {
     struct lazy_handle *handle = NULL;
     struct index_entry entry = segment->offsets.last;
@@ -152,8 +153,8 @@ static bool log_rebuild_points_right(struct segment *segment)
     if (err) {
         return false;
     }
-    scan_init(&scan, handle->file, (uint64_t)entry.value,
-              segment_bytes(segment));
+    log_scan_init(r->log, &scan, handle, (uint64_t)entry.value,
+                  segment_bytes(segment));
     err = scan_next(&scan, &batch, NULL);
     scan_fini(&scan);
     lazy_handle_unref(handle);
@@ -170,7 +171,8 @@ static enum err log_rebuild_nothing(struct segment *segment, struct why *why)
     return err;
 }
 
-static enum err log_rebuild_check(struct segment *segment, uint64_t sure,
+static enum err log_rebuild_check(struct log_rebuild *r,
+                                  struct segment *segment, uint64_t sure,
                                   struct why *why)
 {
     enum err err = index_load_checked(
@@ -181,7 +183,7 @@ static enum err log_rebuild_check(struct segment *segment, uint64_t sure,
                                  segment->base + INT32_MAX + INT64_C(1), why);
     }
     if (!err && index_count(&segment->offsets) > 0 &&
-        !log_rebuild_points_right(segment)) {
+        !log_rebuild_points_right(r, segment)) {
         return log_rebuild_nothing(segment, why);
     }
     return err ? err : log_rebuild_times(segment, why);
@@ -195,7 +197,7 @@ enum err log_rebuild_indexes(struct log_rebuild *r, struct segment *segment,
     enum err err;
 
     if (plan->index == RECOVER_INDEX_CHECK) {
-        return log_rebuild_check(segment, plan->sure, why);
+        return log_rebuild_check(r, segment, plan->sure, why);
     }
     if (plan->index == RECOVER_INDEX_TRUST) {
         names_path(path, r->log->folder, segment->base, NAMES_INDEX);
@@ -256,24 +258,80 @@ static enum err log_rebuild_damage(struct log_rebuild *r, struct scan *scan,
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
 
+void log_rebuild_last_epoch(struct log_rebuild *r)
+{
+    if (r->epoch.segment != NULL &&
+        log_assign_epoch(r->log, r->epoch.epoch, r->epoch.offset)) {
+        r->changed = true;
+        r->epochs_changed = true;
+    }
+    r->epoch.segment = NULL;
+}
+
+/* A sound batch that says an epoch in which it cannot have been written. */
+static void log_rebuild_wrong_epoch(struct log_rebuild *r,
+                                    const struct log_rebuild_epoch *it)
+{
+    struct segment_damage damage = {.position = it->position,
+                                    .end_position = it->end_position,
+                                    .offset = it->offset,
+                                    .end_offset = it->end_offset};
+    char text[64];
+
+    (void)snprintf(text, sizeof(text),
+                   "its leader epoch is %d, between lower ones", it->epoch);
+    log_report_damage(r->log, r->report, it->segment, it->position, it->offset,
+                      text);
+    (void)segment_add_damage(it->segment, &damage);
+}
+
+/* The epochs may be known from the batches only: takes one over when the next
+ * batch bears it out. What a damaged batch says is never taken over, for all
+ * that comes would seem too old. */
+static void log_rebuild_note_epoch(struct log_rebuild *r,
+                                   struct segment *segment,
+                                   const struct scan_batch *batch)
+{
+    const struct batch_header *h = &batch->header;
+    struct log_rebuild_epoch it = {.segment = segment,
+                                   .position = batch->position,
+                                   .end_position =
+                                       batch->position + (uint32_t)h->bytes,
+                                   .offset = h->base_offset,
+                                   .end_offset = batch_last_offset(h) + 1,
+                                   .epoch = h->leader_epoch};
+
+    if (it.epoch == -1) {
+        return;
+    }
+    if (r->epoch.segment != NULL && it.epoch < r->epoch.epoch) {
+        log_rebuild_wrong_epoch(r, &r->epoch);
+        r->epoch.segment = NULL;
+    }
+    log_rebuild_last_epoch(r);
+    switch (epochs_judge(&r->log->epochs, it.offset, it.epoch)) {
+    case EPOCHS_FITS:
+        break;
+    case EPOCHS_NEW:
+        r->epoch = it;
+        break;
+    case EPOCHS_WRONG:
+    default:
+        log_rebuild_wrong_epoch(r, &it);
+        break;
+    }
+}
+
 /* Notes one good batch: indexes it when it is behind the last entry. */
 static enum err log_rebuild_good(struct log_rebuild *r, struct segment *segment,
-                                 const struct scan_batch *batch, uint64_t sure,
+                                 const struct scan_batch *batch,
                                  bool is_indexed, struct why *why)
 {
-    /* Below the point the file of the epochs knows better: the CRC leaves them
-     * out, and one that is too large by a bit would stay the last one. */
-    bool is_known = batch->position < sure &&
-                    epochs_of(&r->log->epochs, batch->header.base_offset) >= 0;
     enum err err = ERR_NONE;
 
     r->expected = batch_last_offset(&batch->header) + 1;
     r->last_end = r->expected;
-    if (!is_known && log_assign_epoch(r->log, batch->header.leader_epoch,
-                                      batch->header.base_offset)) {
-        r->changed = true;
-        r->epochs_changed = true;
-    }
+    log_rebuild_note_epoch(r, segment, batch);
     if (is_indexed) {
         segment_skip(segment, &batch->header);
     } else {
@@ -299,6 +357,8 @@ static enum err log_rebuild_next(struct log_rebuild *r, struct scan *scan,
     if (plan->holds_point && !below) {
         r->expected = MAX(r->expected, r->log->loaded.offset);
     }
+    /* Above the point the list of epochs may be older, or younger. */
+    scan->epoch_of = below ? scan->epoch_of : NULL;
     err = first ? scan_next(scan, batch, why)
                 : scan_next_in(scan, r->expected,
                                below ? r->batches_end : INT64_MAX, batch, why);
@@ -333,7 +393,7 @@ static enum err log_rebuild_act(struct log_rebuild *r, struct scan *scan,
 
     switch (verdict) {
     case RECOVER_GOOD:
-        return log_rebuild_good(r, segment, batch, plan->sure, first, why);
+        return log_rebuild_good(r, segment, batch, first, why);
     case RECOVER_DAMAGE:
         err = log_rebuild_damage(r, scan, segment, plan->sure, r->batches_end,
                                  why);
@@ -359,7 +419,7 @@ enum err log_rebuild_scan(struct log_rebuild *r, struct segment *segment,
     if (err) {
         return err;
     }
-    scan_init(&scan, handle->file, from, found->bytes);
+    log_scan_init(r->log, &scan, handle, from, found->bytes);
     segment_rewind(segment, from);
     r->expected = MAX(r->expected, segment->base);
     r->last_end = segment->base;
@@ -409,6 +469,7 @@ enum err log_rebuild_cut_segment(struct log *log, int64_t base,
     segment_load_times(segment);
     if (!err) {
         err = log_rebuild_scan(&r, segment, &found, &plan, why);
+        log_rebuild_last_epoch(&r);
     }
     if (err) {
         segment_unref(segment);

@@ -9,6 +9,18 @@
 #include "log/names.h"
 #include "log/recover_core.h"
 
+/* A batch whose leader epoch is higher than those that the file lists: the file
+ * is older than it, or the epoch is damaged. The batch behind it tells: epochs
+ * never go back. */
+struct log_rebuild_epoch {
+    struct segment *segment; /* NULL: there is no such batch */
+    uint64_t position;
+    uint64_t end_position;
+    int64_t offset;
+    int64_t end_offset;
+    int32_t epoch;
+};
+
 /* What goes on from segment to segment. */
 struct log_rebuild {
     struct log *log;
@@ -16,6 +28,7 @@ struct log_rebuild {
     int64_t expected;    /* the lowest offset that may come */
     int64_t last_end;    /* of the last batch that was looked at */
     int64_t batches_end; /* of this segment's sure part; INT64_MAX: unknown */
+    struct log_rebuild_epoch epoch;
     bool changed;        /* something is to be synced */
     bool epochs_changed; /* from what the file says */
     bool ended;          /* a cut: nothing of what follows stays */
@@ -42,5 +55,7 @@ MUST_USE enum err log_rebuild_scan(struct log_rebuild *r,
                                    const struct recover_segment *found,
                                    const struct recover_plan *plan,
                                    struct why *why);
+/* No batch follows: the last one's epoch is believed. */
+void log_rebuild_last_epoch(struct log_rebuild *r);
 
 #endif

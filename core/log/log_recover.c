@@ -363,8 +363,9 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     char *parent;
     enum err err;
 
-    /* An epoch that begins at the end has no batch yet. */
-    if (log_cut_epochs(log, 0, log->end_offset + 1)) {
+    /* After a crash, an epoch without a batch may be of one that was cut: who
+     * leads begins its own again. */
+    if (log_cut_epochs(log, 0, log->end_offset + r->clean)) {
         r->b.changed = true;
         r->b.epochs_changed = true;
     }
@@ -438,6 +439,7 @@ enum err log_recover(struct log *log, const struct log_options *options,
         err = log_recover_segment(&r, i, why);
     }
     if (!err) {
+        log_rebuild_last_epoch(&r.b);
         err = log_recover_end(&r, options, why);
     }
     if (!err) {

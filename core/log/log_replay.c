@@ -243,7 +243,7 @@ static enum err log_replay_segment(struct log *log, uint32_t at, int64_t offset,
     }
     names_path(path, log->folder, segment->base, NAMES_LOG);
     written_ms = log_written_ms(log, path);
-    scan_init(&scan, handle->file, spot.position, segment_bytes(segment));
+    log_scan_init(log, &scan, handle, spot.position, segment_bytes(segment));
     for (;;) {
         struct scan_batch batch;
 

@@ -92,21 +92,23 @@ enum err point_save(struct point *point, uint32_t cuts,
                                         files->is_synced, why)
                 : checkpoint_save_state(point->disk, files->path, files->offset,
                                         bytes, files->is_synced, why);
+        err = err == ERR_FULL && !files->is_needed ? ERR_NONE : err;
     }
     must(pthread_mutex_unlock(&point->lock) == 0);
-    return err == ERR_FULL ? ERR_NONE : err;
+    return err;
 }
 
 enum err point_lower(struct point *point, const struct checkpoint_point *it,
-                     bool in_flight, struct why *why)
+                     int64_t offset, bool in_flight, struct why *why)
 {
-    enum err err;
+    enum err err = ERR_NONE;
 
     must(pthread_mutex_lock(&point->lock) == 0);
     point->cuts++;
-    point->cut_offset =
-        in_flight ? MIN(point->cut_offset, it->offset) : it->offset;
-    err = point_write(point, it, why);
+    point->cut_offset = in_flight ? MIN(point->cut_offset, offset) : offset;
+    if (it != NULL) {
+        err = point_write(point, it, why);
+    }
     must(pthread_mutex_unlock(&point->lock) == 0);
     return err;
 }

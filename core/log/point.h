@@ -19,6 +19,7 @@ struct point_file {
     int64_t offset; /* it says nothing of what lies above */
     bool is_kafka;  /* as it is, without our header */
     bool is_synced; /* before it gets its name */
+    bool is_needed; /* a full disk is an error */
 };
 
 struct point {
@@ -44,14 +45,16 @@ MUST_USE enum err point_store(struct point *point, uint32_t cuts,
                               const struct checkpoint_point *it,
                               struct why *why);
 /* Any thread; blocks. Saves the files that are not void. A full disk is no
- * error: without its file the state is replayed from the log. */
+ * error but for those that are needed: without its file the producers' state is
+ * replayed from the log. */
 MUST_USE enum err point_save(struct point *point, uint32_t cuts,
                              const struct point_file *files, struct why *why);
-/* Owner; blocks. Before bytes are cut off: the point is it from now on.
- * in_flight: some job has been begun and has not ended. */
+/* Owner; blocks. Before bytes are cut off from offset on: the point is it from
+ * now on; NULL: it stays. in_flight: some job has been begun and has not ended.
+ */
 MUST_USE enum err point_lower(struct point *point,
-                              const struct checkpoint_point *it, bool in_flight,
-                              struct why *why);
+                              const struct checkpoint_point *it, int64_t offset,
+                              bool in_flight, struct why *why);
 
 /* Owner; does not wait. Closes the file if nothing was stored since the last
  * call. */

@@ -118,7 +118,9 @@ static enum err scan_at(struct scan *scan, uint64_t position,
     return err;
 }
 
-enum err scan_next(struct scan *scan, struct scan_batch *out, struct why *why)
+/* The batch at scan->position, which moves behind it, whatever its epoch. */
+static enum err scan_step(struct scan *scan, struct scan_batch *out,
+                          struct why *why)
 {
     enum err err;
 
@@ -132,6 +134,34 @@ enum err scan_next(struct scan *scan, struct scan_batch *out, struct why *why)
         err = ERR_CORRUPT;
     }
     return err;
+}
+
+/* The batch that was stepped over has the epoch of its offset; else the scan
+ * stands before it again. */
+static enum err scan_check_epoch(struct scan *scan,
+                                 const struct scan_batch *batch,
+                                 struct why *why)
+{
+    int32_t epoch = batch->header.leader_epoch;
+    int32_t known = -1;
+
+    if (scan->epoch_of != NULL && !scan->headers_only && epoch != -1) {
+        known = scan->epoch_of(scan->epoch_arg, batch->header.base_offset);
+    }
+    if (known < 0 || epoch == known) {
+        return ERR_NONE;
+    }
+    scan->position = batch->position;
+    return why_set(why, ERR_CORRUPT,
+                   "its leader epoch is %d where %d was expected", epoch,
+                   known);
+}
+
+enum err scan_next(struct scan *scan, struct scan_batch *out, struct why *why)
+{
+    enum err err = scan_step(scan, out, why);
+
+    return err ? err : scan_check_epoch(scan, out, why);
 }
 
 /* Whether the batch at scan->position begins in (low, last]. */
@@ -154,8 +184,7 @@ static bool scan_is_overtaken(struct scan *scan, int64_t low, int64_t last)
 enum err scan_next_in(struct scan *scan, int64_t low, int64_t high,
                       struct scan_batch *out, struct why *why)
 {
-    uint64_t position = scan->position;
-    enum err err = scan_next(scan, out, why);
+    enum err err = scan_step(scan, out, why);
     int64_t base = err ? -1 : out->header.base_offset;
     int64_t last = err ? -1 : batch_last_offset(&out->header);
 
@@ -164,12 +193,12 @@ enum err scan_next_in(struct scan *scan, int64_t low, int64_t high,
     }
     if (base < low || last < base || last >= high ||
         (base > low && scan_is_overtaken(scan, low, last))) {
-        scan->position = position;
-        err = why_set(why, ERR_CORRUPT,
-                      "its base offset is %lld where %lld was expected",
-                      (long long)base, (long long)low);
+        scan->position = out->position;
+        return why_set(why, ERR_CORRUPT,
+                       "its base offset is %lld where %lld was expected",
+                       (long long)base, (long long)low);
     }
-    return err;
+    return scan_check_epoch(scan, out, why);
 }
 
 enum err scan_load(struct scan *scan, const struct scan_batch *batch,

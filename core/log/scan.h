@@ -9,10 +9,14 @@
 #include "wire/batch.h"
 
 struct scan {
-    struct file *file;   /* borrowed */
-    uint64_t position;   /* of the next batch */
-    uint64_t end;        /* nothing is read from here on */
-    bool headers_only;   /* leaves out the CRC */
+    struct file *file; /* borrowed */
+    uint64_t position; /* of the next batch */
+    uint64_t end;      /* nothing is read from here on */
+    bool headers_only; /* leaves out the CRC, and the leader epoch */
+    /* The leader epoch of what is at offset, -1: unknown: it is not in the CRC
+     * either. NULL: any will do. */
+    int32_t (*epoch_of)(void *arg, int64_t offset);
+    void *epoch_arg;
     uint64_t read_bytes; /* from the file, so far */
     uint8_t *block;      /* private from here on */
     size_t capacity;
@@ -37,8 +41,8 @@ bool scan_has_offsets(const struct batch_header *h);
 
 /* The batch at scan->position, which moves behind it.
  * Errors: ERR_NOT_FOUND (the end), ERR_TORN (the file ends inside the batch),
- *         ERR_CORRUPT (header or CRC; the position stays: scan_resync()),
- *         ERR_DISK. why says what is wrong. */
+ *         ERR_CORRUPT (header, CRC or epoch; the position stays:
+ *         scan_resync()), ERR_DISK. why says what is wrong. */
 MUST_USE enum err scan_next(struct scan *scan, struct scan_batch *out,
                             struct why *why);
 /* The same for a batch that lies in [low, high): its offsets are not in its

@@ -88,6 +88,7 @@ static struct world {
     uint64_t bytes_at[2];
     int64_t bytes_since_ms;
     uint64_t seed;
+    int32_t epoch; /* of the leader */
     int starts;
     bool loud;
     bool full; /* the disk is */
@@ -278,6 +279,7 @@ static struct sending *make(int32_t count, int64_t id, int64_t producer_id,
     s->bytes = (uint8_t *)mem_dup(out.ptr, out.len);
     s->append = (struct log_append){.batch = s->bytes,
                                     .bytes = (uint32_t)out.len,
+                                    .leader_epoch = w.epoch,
                                     .from_client = producer_id > 0,
                                     .done = done};
     s->count = count;
@@ -512,6 +514,9 @@ static void do_truncate(void *arg)
     }
     say("truncate %lld to %lld: %lld", (long long)end, (long long)to,
         (long long)log_end_offset(w.log));
+    if (log_begin_epoch(w.log, w.epoch, NULL)) {
+        wrong("no epoch goes on");
+    }
     to = log_end_offset(w.log);
     for (int64_t o = to; o < w.flushed; o++) {
         w.ids[o] = 0;
@@ -544,9 +549,10 @@ static void do_raise(void *arg)
 static void do_epoch(void *arg)
 {
     (void)arg;
-    if (log_begin_epoch(w.log, log_last_epoch(w.log) + 1, NULL)) {
+    if (log_begin_epoch(w.log, ++w.epoch, NULL)) {
         wrong("no new epoch");
     }
+    say("epoch %d", w.epoch);
 }
 
 static void closed(void *arg)
@@ -582,6 +588,10 @@ static void start(bool clean, bool killed)
         (long long)report.end_offset, (unsigned long long)report.scanned_bytes,
         (unsigned long long)report.cut_bytes,
         (long long)report.cut_from_offset);
+    if (log_last_epoch(w.log) < w.epoch &&
+        log_begin_epoch(w.log, w.epoch, NULL)) {
+        wrong("no epoch goes on");
+    }
     if (report.damaged_offset >= 0) {
         wrong("damage at %lld", (long long)report.damaged_offset);
     }

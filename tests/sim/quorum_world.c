@@ -655,7 +655,7 @@ int main(int argc, char **argv)
 
     loud = first == last;
     /* Disks that fail on purpose are no news. */
-    trace_level_set(loud ? TRACE_DEBUG : (enum trace_level)-1);
+    trace_level_set(loud ? TRACE_DEBUG : (enum trace_level) - 1);
     for (uint64_t seed = first; seed <= last; seed++) {
         bad += !run_apart(seed);
     }

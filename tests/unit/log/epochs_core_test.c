@@ -24,6 +24,63 @@ static void epochs_assign_takes_only_what_goes_up(void **state)
     epochs_fini(&e);
 }
 
+/* It was to begin there, and was cut before it did. */
+static void epochs_assign_forgets_what_did_not_begin(void **state)
+{
+    struct epochs e = three();
+
+    assert_true(epochs_assign(&e, 3, 25));
+    assert_int_equal(epochs_last(&e), 3);
+    assert_int_equal(e.count, 2);
+    assert_true(epochs_assign(&e, 8, 30));
+    assert_true(epochs_assign(&e, 7, 30));
+    assert_int_equal(epochs_of(&e, 30), 7);
+    assert_int_equal(e.count, 3);
+    epochs_fini(&e);
+}
+
+static void epochs_for_never_go_back(void **state)
+{
+    struct epochs e = three();
+    struct epochs none = {0};
+
+    assert_int_equal(epochs_for(&e, 30, 4), 4);
+    assert_int_equal(epochs_for(&e, 30, 5), 5);
+    assert_int_equal(epochs_for(&e, 30, 2), 4);
+    assert_int_equal(epochs_for(&e, 25, 3), 3); /* 4 has not begun */
+    assert_int_equal(epochs_for(&e, 24, 4), 3);
+    assert_int_equal(epochs_for(&none, 24, 4), 4);
+    epochs_fini(&e);
+}
+
+static void epochs_judge_what_a_crash_left(void **state)
+{
+    static const struct {
+        int64_t offset;
+        int32_t epoch;
+        enum epochs_verdict verdict;
+    } table[] = {
+        {5, 1, EPOCHS_FITS},   {5, -1, EPOCHS_FITS},  {10, 3, EPOCHS_FITS},
+        {99, 4, EPOCHS_FITS},  {99, -1, EPOCHS_FITS}, {99, 5, EPOCHS_NEW},
+        {25, 5, EPOCHS_NEW},   {25, 3, EPOCHS_NEW},   {25, 2, EPOCHS_WRONG},
+        {26, 3, EPOCHS_WRONG}, {9, 3, EPOCHS_WRONG},  {9, 0, EPOCHS_WRONG},
+        {9, 9, EPOCHS_WRONG},  {24, 4, EPOCHS_WRONG}, {99, INT32_MIN + 4, 2},
+    };
+    struct epochs e = three();
+    struct epochs none = {0};
+
+    for (size_t i = 0; i < ARRAY_COUNT(table); i++) {
+        assert_int_equal(epochs_judge(&e, table[i].offset, table[i].epoch),
+                         table[i].verdict);
+    }
+    assert_true(epochs_cut_start(&e, 12));
+    assert_int_equal(epochs_judge(&e, 11, 77), EPOCHS_FITS);
+    assert_int_equal(epochs_judge(&none, 11, 0), EPOCHS_NEW);
+    assert_int_equal(epochs_judge(&none, 11, -1), EPOCHS_FITS);
+    assert_int_equal(epochs_judge(&none, 11, -5), EPOCHS_WRONG);
+    epochs_fini(&e);
+}
+
 /* An epoch in which nothing was written leaves no trace. */
 static void epochs_assign_replaces_what_is_empty(void **state)
 {
@@ -136,6 +193,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(epochs_assign_takes_only_what_goes_up),
         cmocka_unit_test(epochs_assign_replaces_what_is_empty),
+        cmocka_unit_test(epochs_assign_forgets_what_did_not_begin),
+        cmocka_unit_test(epochs_for_never_go_back),
+        cmocka_unit_test(epochs_judge_what_a_crash_left),
         cmocka_unit_test(epochs_of_finds_who_wrote),
         cmocka_unit_test(epochs_end_answers_as_kafka_does),
         cmocka_unit_test(epochs_cut_at_both_ends),

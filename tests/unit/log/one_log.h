@@ -192,12 +192,13 @@ static inline struct one_append *one_start(struct one_log *one,
     struct one_append *a = ARENA_NEW(&one->arena, struct one_append);
     struct str batch = one_make(one, it);
 
-    *a =
-        (struct one_append){.one = one,
-                            .append = {.batch = (uint8_t *)(uintptr_t)batch.ptr,
-                                       .bytes = (uint32_t)batch.len,
-                                       .from_client = it.producer_id > 0,
-                                       .done = one_append_done}};
+    *a = (struct one_append){
+        .one = one,
+        .append = {.batch = (uint8_t *)(uintptr_t)batch.ptr,
+                   .bytes = (uint32_t)batch.len,
+                   .leader_epoch = MAX(0, log_last_epoch(one->log)),
+                   .from_client = it.producer_id > 0,
+                   .done = one_append_done}};
     return a;
 }
 
