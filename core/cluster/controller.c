@@ -62,6 +62,12 @@ static void controller_checkpointed(struct db_checkpoint *checkpoint,
         container_of(checkpoint, struct controller, db_checkpoint);
     struct quorum_checkpoint *wanted = controller->quorum_checkpoint;
 
+    if (err == ERR_BUSY) {
+        trace(TRACE_INFO,
+              "another program reads \"%s\" (an open transaction of a sqlite3 "
+              "shell?): the log of changes is cut when it is done",
+              controller->meta_path);
+    }
     controller->quorum_checkpoint = NULL;
     wanted->done(wanted, err);
 }

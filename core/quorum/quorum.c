@@ -410,7 +410,7 @@ static void quorum_checkpoint_done(struct quorum_checkpoint *checkpoint,
     if (err == ERR_NONE && !q->broken && !q->closing) {
         err = quorum_checkpoint_keep(q, checkpoint->index);
     }
-    if (err != ERR_NONE) {
+    if (err != ERR_NONE && err != ERR_BUSY) {
         trace(TRACE_WARN,
               "quorum: no checkpoint at %llu: %s; the log of entries stays "
               "long, and it is tried again",

@@ -30,7 +30,8 @@ struct quorum_checkpoint {
     uint64_t index; /* the last one that was applied */
     /* Call it once, later: ERR_NONE when what the machine holds is on disk up
      * to index at least; else nothing is cut, and it is asked for again when
-     * the log has grown as much again. */
+     * the log has grown as much again. ERR_BUSY: not just now, and whoever
+     * calls has said why. */
     void (*done)(struct quorum_checkpoint *checkpoint, enum err err);
 };
 

@@ -284,8 +284,15 @@ static void storage_job_written(struct log_append *append, enum err err)
         return;
     }
     if (err != ERR_NONE) {
-        (void)why_set(&why, err, "could not store entry %llu: %s",
-                      (unsigned long long)job->first, err_text(err));
+        (void)why_set(
+            &why, err,
+            "could not store entry %llu: %s; \"%s\" is on a volume with %llu "
+            "KiB left%s",
+            (unsigned long long)job->first, err_text(err), storage->folder,
+            (unsigned long long)disk_free_bytes(storage->env->disk,
+                                                storage->folder) >>
+                10,
+            err == ERR_FULL ? ": free some space" : "");
         storage_fail(storage, &why);
         return;
     }

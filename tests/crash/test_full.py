@@ -205,6 +205,24 @@ def test_a_stop_and_a_start_on_a_full_volume(node, volume):
         soon(lambda: produce(connection, "big", b"x") == 0)
 
 
+def test_without_any_space_it_says_where_and_what_to_do(node, volume):
+    node.start(**volume.start)
+    fill(volume)
+    for _ in range(100):  # some starts fit into blocks that are there
+        node.kill()
+        node.spawn(**volume.start)
+        if not node.serves():
+            break
+        fill(volume)
+    assert node.ended() == 1
+    line = node.told().splitlines()[-1]
+    assert line.startswith("tidemark: could not store entry"), line
+    assert f'"{node.data}/quorum" is on a volume with 0 KiB left' in line
+    assert line.endswith("free some space"), line
+    (volume.seen / "filler").unlink()
+    node.start(**volume.start)
+
+
 def start_without_space_for(node, partition, times):
     """A start where one partition cannot be opened, for so many tries."""
     node.start()
