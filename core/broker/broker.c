@@ -35,7 +35,6 @@ enum {
     REQUESTS_RUNNING_MAX = 256,
     OUTPUT_BYTES_MAX = 4 << 20,
     PRODUCER_ID_BLOCK = 1000,
-    PRODUCERS_MAX = 10000, /* idempotent ones that a partition remembers */
 };
 
 /* A topic of config.lua that is made at start. */
@@ -70,7 +69,7 @@ struct server {
     int64_t stop_begun_ms;
     struct env_timer stop_timer;
     uint64_t descriptors; /* that the process may have open; 0: unknown */
-    uint16_t bound_port;  /* of the first listener */
+    uint16_t *ports;      /* that each listener has got; 0: not bound */
     bool ready;
 };
 
@@ -135,10 +134,13 @@ static void broker_listen(struct server *server)
         mem_zalloc(settings->listener_count * sizeof(*server->api_listeners));
     server->registered =
         mem_zalloc(settings->listener_count * sizeof(*server->registered));
+    server->ports =
+        mem_zalloc(settings->listener_count * sizeof(*server->ports));
     server->registered_count = 0;
     for (size_t i = 0; i < settings->listener_count; i++) {
         const struct settings_listener *listener = &settings->listeners[i];
         bool advertises = listener->advertise_host != NULL;
+        uint16_t told;
         uint16_t port = listener->bind_port;
         enum err err = net_listen(server->net, listener->bind_host, port,
                                   (uint32_t)i, &port, &why);
@@ -149,20 +151,21 @@ static void broker_listen(struct server *server)
         if (err != ERR_NONE) {
             broker_failed(server, &why);
         }
-        if (server->bound_port == 0) {
-            server->bound_port = port;
-        }
+        server->ports[i] = port;
+        told = advertises && listener->advertise_port != 0
+                   ? listener->advertise_port
+                   : port;
         server->api_listeners[i] = (struct api_listener){
             .name = listener->name,
             .advertise_host = listener->advertise_host,
-            .advertise_port = listener->advertise_port,
+            .advertise_port = told,
             .auto_create = broker_auto_creates(server, listener)};
         server->registered[server->registered_count++] =
             (struct broker_listener){
                 .name = str_of(listener->name),
                 .host = str_of(advertises ? listener->advertise_host
                                           : listener->bind_host),
-                .port = advertises ? listener->advertise_port : port};
+                .port = told};
     }
 }
 
@@ -213,15 +216,25 @@ static void broker_open_net(struct server *server)
 static void broker_print_ready(const struct server *server)
 {
     const struct settings *settings = server->settings;
+    const char *before = "";
     struct timespec now;
     double ms;
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     ms = (double)(now.tv_sec - server->begun.tv_sec) * 1e3 +
          (double)(now.tv_nsec - server->begun.tv_nsec) / 1e6;
-    printf("tidemark " BROKER_VERSION " serves at %s:%u, data in %s (%d "
-           "topics, %d partitions; started in %.0f ms)\n",
-           settings->listeners[0].bind_host, server->bound_port,
+    printf("tidemark " BROKER_VERSION " serves at ");
+    for (size_t i = 0; i < settings->listener_count; i++) {
+        const char *host = settings->listeners[i].bind_host;
+        bool is_v6 = strchr(host, ':') != NULL;
+
+        if (server->ports[i] != 0) {
+            printf("%s%s%s%s:%u", before, is_v6 ? "[" : "", host,
+                   is_v6 ? "]" : "", server->ports[i]);
+            before = " and ";
+        }
+    }
+    printf(", data in %s (%d topics, %d partitions; started in %.0f ms)\n",
            settings->node.data_dir, server->report.topics,
            server->report.partitions, ms);
     fflush(stdout);
@@ -382,7 +395,7 @@ static void broker_start(void *arg)
         .topic_defaults = broker_topic_defaults(settings),
         .retention_check_ms = settings->storage.retention_check_ms,
         .partitions_max = settings->limits.partitions,
-        .producers_max = PRODUCERS_MAX,
+        .producers_max = settings->limits.producers,
         .reserve_bytes = folder_reserve_bytes(server->folder),
         .clean_start = server->clean_start,
         .make_room = broker_make_room,
@@ -543,6 +556,7 @@ int broker_serve(const struct settings *settings)
     folder_close(server.folder);
     mem_free(server.api_listeners);
     mem_free(server.registered);
+    mem_free(server.ports);
     printf("tidemark stopped; the data is in %s\n", settings->node.data_dir);
     return 0;
 }

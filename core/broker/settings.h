@@ -20,12 +20,12 @@ enum settings_auto_create {
 struct settings_listener {
     const char *name;      /* "PLAINTEXT" unless named */
     const char *bind_host; /* an IPv4 or IPv6 address, without brackets */
-    uint16_t bind_port;    /* 1 to 65535 */
+    uint16_t bind_port;    /* 0: any that is free */
     /* What Metadata tells clients; NULL and 0: the address and port that the
      * client has connected to. */
     const char *advertise_host;
-    uint16_t advertise_port;
-    bool loopback; /* bind_host is 127.0.0.0/8 or ::1 */
+    uint16_t advertise_port; /* 0: the one that was bound */
+    bool loopback;           /* bind_host is 127.0.0.0/8 or ::1 */
     bool optional; /* the default [::1]: skipped where there is no IPv6 */
 };
 
@@ -85,6 +85,7 @@ struct settings {
         uint32_t fetch_sessions;
         uint32_t partitions_per_topic;
         uint32_t partitions; /* of the whole broker */
+        uint32_t producers;  /* idempotent ones, of one partition */
         uint32_t groups;
         int64_t slow_request_ms; /* told of on stderr; 0: none */
     } limits;

@@ -42,11 +42,16 @@ static void listener_check_bind(struct settings_work *work, size_t index,
 {
     struct listener_given *given = &work->listeners[index];
     const struct setting_given *bind = &given->fields[LISTENER_BIND];
+    struct str text = str_of(given->bind);
+    bool takes_free =
+        text.len > 2 &&
+        str_eq(str_sub(text.ptr + text.len - 2, 2), STR_LIT(":0"));
     bool any = false;
 
-    if (!settings_address(&work->out->arena, str_of(given->bind),
-                          &out->bind_host, &out->bind_port) ||
-        out->bind_port == 0) {
+    text.len -= takes_free ? 2 : 0;
+    if (!settings_address(&work->out->arena, text, &out->bind_host,
+                          &out->bind_port) ||
+        (out->bind_port == 0) != takes_free) {
         out->bind_host = NULL;
     } else if (strcmp(out->bind_host, "localhost") == 0) {
         out->bind_host = "127.0.0.1";
@@ -159,7 +164,7 @@ static void listener_check_twice(struct settings_work *work)
             struct settings_listener *b = &out->listeners[j];
 
             if (a->bind_host == NULL || b->bind_host == NULL ||
-                a->bind_port != b->bind_port ||
+                a->bind_port != b->bind_port || a->bind_port == 0 ||
                 strcmp(a->bind_host, b->bind_host) != 0) {
                 continue;
             }

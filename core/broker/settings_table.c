@@ -102,6 +102,10 @@ const struct setting settings_scalars[] = {
             "The most partitions that a topic may have."),
     SETTING("limits.partitions", INT, limits.partitions, "200000", 1, MILLION,
             NULL, "The most partitions of all topics together."),
+    SETTING("limits.producers", INT, limits.producers, "10000", 1, MILLION,
+            NULL,
+            "The most idempotent producers that a partition remembers, for "
+            "duplicates: the one that was silent longest goes first."),
     SETTING("limits.groups", INT, limits.groups, "50000", 1, MILLION, NULL,
             "The most consumer groups."),
     SETTING("limits.slow_request", DURATION, limits.slow_request_ms, "0", 0,
@@ -136,8 +140,9 @@ const struct setting settings_of_listener[LISTENER_FIELDS] = {
     [LISTENER_NAME] =
         ENTRY("name", TEXT, struct listener_given, name, "PLAINTEXT", 1, 64,
               NULL, "What the listener is called."),
-    [LISTENER_BIND] = ENTRY("bind", TEXT, struct listener_given, bind, NULL, 1,
-                            64, NULL, "The address and port to listen on."),
+    [LISTENER_BIND] =
+        ENTRY("bind", TEXT, struct listener_given, bind, NULL, 1, 64, NULL,
+              "The address and port to listen on; port 0: any that is free."),
     [LISTENER_ADVERTISE] = ENTRY(
         "advertise", TEXT, struct listener_given, advertise, "", 0, 300, NULL,
         "The address that clients are told; by default the one "

@@ -4,6 +4,7 @@ import pathlib
 import re
 import shutil
 import signal
+import sqlite3
 import subprocess
 import tempfile
 import time
@@ -12,7 +13,7 @@ import pytest
 
 import clients
 from calls import (append, commit, committed, create, delete, fetch, look_up,
-                   to_fetch)
+                   produce, to_fetch)
 from clients import plain_records
 from records import batch
 from test_members import beat, enter, sync
@@ -153,6 +154,75 @@ def test_it_stops_with_status_0_and_says_where_the_data_is(number, tmp_path):
         process.kill()
     assert (process.returncode, said) == (
         0, f"tidemark stopped; the data is in {folder}\n")
+
+
+def test_it_says_where_it_listens_with_the_ports_that_it_got(tmp_path):
+    process = subprocess.Popen(
+        [clients.PROGRAM, "serve", "--set", f"node.data_dir={tmp_path}/data",
+         "--set", "listeners.1.bind=127.0.0.1:0",
+         "--set", "listeners.2.bind=127.0.0.2:0",
+         "--set", "listeners.2.advertise=broker1.example"],
+        cwd="/", text=True, stdout=subprocess.PIPE)
+    try:
+        ports = re.search(r"serves at 127\.0\.0\.1:(\d+) and "
+                          r"127\.0\.0\.2:(\d+), data in",
+                          process.stdout.readline())
+        for host, port, told_host in (
+                ("127.0.0.1", ports[1], "127.0.0.1"),
+                ("127.0.0.2", ports[2], "broker1.example")):
+            with Connection(f"{host}:{port}") as raw:
+                told, = raw.call("Metadata", 9, Topics=[])["Brokers"]
+                assert (told["Host"], told["Port"]) == (told_host, int(port))
+        process.terminate()
+        assert process.wait(10) == 0
+    finally:
+        process.kill()
+
+
+def test_a_stop_beside_a_reader_of_sqlite_is_nothing_to_warn_of(tmp_path):
+    process = serve(tmp_path / "data", f"127.0.0.1:{clients.free_port()}")
+    try:
+        line = process.stdout.readline()
+        address = re.search(r"serves at (\S+),", line)[1]
+        shell = sqlite3.connect(tmp_path / "data" / "meta.db",
+                                isolation_level=None)
+        shell.execute("begin")
+        shell.execute("select * from topics").fetchall()
+        with Connection(address) as raw:
+            create(raw, "t")
+        process.terminate()
+        said = process.communicate(timeout=10)[0]
+        shell.close()
+    finally:
+        process.kill()
+    assert process.returncode == 0
+    assert "another program reads" in said and "meta.db" in said, said
+    assert " warn " not in said and "queue is full" not in said, said
+
+
+@pytest.mark.parametrize("limit", (2, 3))
+def test_a_partition_remembers_so_many_producers(limit, start_broker):
+    """The one that was silent longest is forgotten: its retry is new."""
+    broker = start_broker(**{"limits.producers": str(limit)})
+    with Connection(broker.bootstrap) as raw:
+        create(raw, "t")
+        for producer in 1000, 1001, 1002:
+            append(raw, "t", batch([b"x"], producer=(producer, 0, 0)))
+        again = produce(raw, "t", batch([b"x"], producer=(1000, 0, 0)))
+        assert again["BaseOffset"] == (0 if limit == 3 else 3), again
+
+
+def test_a_second_sigterm_at_once_is_the_same_request(tmp_path):
+    """GNU timeout, for one, signals its child and then the whole group."""
+    process = serve(tmp_path / "data", f"127.0.0.1:{clients.free_port()}")
+    try:
+        process.stdout.readline()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=10)[0]
+    finally:
+        process.kill()
+    assert process.returncode == 0 and "at once" not in said, said
 
 
 def test_clients_are_told_the_address_that_they_connected_to(

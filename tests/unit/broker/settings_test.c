@@ -147,6 +147,10 @@ static void a_listener_that_is_set_takes_the_place_of_the_defaults(void **state)
 
     assert_int_equal(s->listener_count, 1);
     assert_int_equal(s->listeners[0].bind_port, 1234);
+    settings_free(s);
+    s = accepted(NULL, SETS("listeners.1.bind=[::1]:0"));
+    assert_string_equal(s->listeners[0].bind_host, "::1");
+    assert_int_equal(s->listeners[0].bind_port, 0);
     assert_false(s->listeners[0].optional);
     settings_free(s);
 }
@@ -432,6 +436,9 @@ static void addresses_are_checked(void **state)
             "  { name = 'X', bind = '127.0.0.1:9093' },\n"
             "  { bind = '127.0.0.1:9094', advertise = '0.0.0.0:1' },\n"
             "  { bind = 9092 },\n"
+            "  { bind = '127.0.0.1:0', advertise = 'b.example:0' },\n"
+            "  { bind = '127.0.0.1:1:0' },\n"
+            "  { bind = ':0' },\n"
             "}\n",
             NULL,
             "config.lua:2: listeners.1.bind: expected an address and port "
@@ -452,7 +459,14 @@ static void addresses_are_checked(void **state)
             "as well\n"
             "config.lua:8: listeners.7.advertise: no client can connect to "
             "0.0.0.0: give the address that they reach this machine by\n"
-            "config.lua:9: listeners.8.bind: expected text, got 9092\n");
+            "config.lua:9: listeners.8.bind: expected text, got 9092\n"
+            "config.lua:10: listeners.9.advertise: expected a name and port "
+            "such as \"broker1.example:9092\", got \"b.example:0\"\n"
+            "config.lua:11: listeners.10.bind: expected an address and port "
+            "such as \"127.0.0.1:9092\" or \"[::1]:9092\", got "
+            "\"127.0.0.1:1:0\"\n"
+            "config.lua:12: listeners.11.bind: expected an address and port "
+            "such as \"127.0.0.1:9092\" or \"[::1]:9092\", got \":0\"\n");
 }
 
 static void tables_and_values_are_not_taken_for_each_other(void **state)
@@ -635,6 +649,7 @@ static void every_setting_keeps_its_limits(void **state)
         {"limits.fetch_sessions", "0", "-1", "1000000", "1000001"},
         {"limits.partitions_per_topic", "1", "0", "100000", "100001"},
         {"limits.partitions", "1", "0", "1000000", "1000001"},
+        {"limits.producers", "1", "0", "1000000", "1000001"},
         {"limits.groups", "1", "0", "1000000", "1000001"},
         {"limits.slow_request", "0", "-1ms", "1d", "25h"},
         {"coordinator.initial_rebalance_delay", "0", "-1ms", "1h", "61m"},
