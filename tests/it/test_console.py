@@ -2,13 +2,18 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
 import clients
+from calls import append
 from clients import java
+from records import batch
+from wire import Connection
 
 TOOLS = "org.apache.kafka.tools."
+TIME = int(time.time()) * 1000 - 3_600_000
 LINES = "".join(f"key{i}:value {i}\n" for i in range(100))
 
 
@@ -54,25 +59,42 @@ def test_verifiable_producer_and_consumer(bootstrap, topic, create):
     clients.tally(clients.JAVA, consumed=500)
 
 
+def dump(files, *options):
+    """What kafka-dump-log says of files, none of it a complaint."""
+    out = tool("DumpLogSegments", *options, "--files",
+               ",".join(map(str, files)))
+    assert not re.search("mismatch|corrupt|invalid|isvalid: false|exception",
+                         out, re.I), out
+    return out
+
+
 @pytest.mark.ours
-def test_dump_log_reads_every_file_of_a_partition(
-        start_broker, tmp_path):
+def test_dump_log_reads_every_file_of_a_partition(start_broker):
+    """Each kind of file, by each of the tool's ways to look at it."""
     broker = start_broker(**{"storage.segment": "1MiB"})
-    client = clients.CONFLUENT
-    sent = [r._replace(value=r.value * 40)
-            for r in clients.plain_records("dump", 1000)]
-    client.produce(broker.bootstrap, "dumped", sent, idempotent=1)
+    clients.CONFLUENT.produce(broker.bootstrap, "dumped",
+                              clients.plain_records("dump", 100), idempotent=1)
+    with Connection(broker.bootstrap) as raw:
+        append(raw, "dumped", *(batch([bytes(5_000)] * 3, timestamp=TIME + i)
+                                for i in range(300)))
     broker.run("stop", broker.handle)
     folder = clients.pathlib.Path(broker.dir()) / "log" / "dumped-0"
-    files = [p for kind in ("log", "index", "timeindex", "snapshot")
-             for p in sorted(folder.glob("*." + kind))]
-    assert {p.suffix for p in files} == {
-        ".log", ".index", ".timeindex", ".snapshot"}
-    assert len(list(folder.glob("*.log"))) > 1
-    out = tool("DumpLogSegments", "--deep-iteration", "--files",
-               ",".join(map(str, files)))
+    logs, indexes, times, states = (
+        sorted(folder.glob("*." + kind))
+        for kind in ("log", "index", "timeindex", "snapshot"))
+    assert len(logs) == len(indexes) == len(times) > 3 and states
+
+    out = dump(logs, "--deep-iteration")
+    assert re.findall(r"^\| offset: (\d+) ", out, re.M) == [
+        str(i) for i in range(1000)]
     counts = re.findall(r"^baseOffset: .* count: (\d+) .* isvalid: true", out,
                         re.M)
     assert sum(map(int, counts)) == 1000
-    assert re.search(r"^producerId: \d+", out, re.M)
-    assert not re.search("mismatch|corrupt|invalid|isvalid: false", out, re.I)
+    for pattern, files in ((r"^offset: \d+ position: \d+", indexes),
+                           (r"^timestamp: \d{13} offset: \d+", times),
+                           (r"^producerId: \d+ producerEpoch: 0 .*"
+                            "lastSequence: 99 ", states)):
+        assert re.search(pattern, dump(files), re.M), pattern
+    checked = dump(indexes + times, "--index-sanity-check")
+    assert checked.count("passed sanity check") == len(indexes + times)
+    dump(indexes + times, "--verify-index-only")

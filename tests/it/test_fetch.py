@@ -235,6 +235,8 @@ def test_offsets_by_time_and_by_name(version, raw, topic, create, produce):
         assert look_up(raw, topic, -4, version) == (0, -1)
     if version >= 9:
         assert look_up(raw, topic, -5, version) == (-1, -1)
+    if version >= 11:
+        assert look_up(raw, topic, -6, version) == (-1, -1)
 
 
 def test_a_time_inside_a_batch(raw, topic, create, produce):
