@@ -282,35 +282,6 @@ def offline(tmp_path, *args):
                           stdout=subprocess.PIPE, stderr=subprocess.PIPE)
 
 
-def test_a_config_is_checked_without_opening_anything(tmp_path):
-    done = offline(tmp_path, "config", "check")
-    assert (done.returncode, done.stdout) == (
-        0, "no config.lua: good: 2 listeners, 0 topics, data in ./data\n")
-    (tmp_path / "config.lua").write_text(
-        "limits = { memory = '1GiB' }\nstorage = { flsh = 'async' }\n"
-        "node = { config = { ['num.partition'] = 3 } }\n")
-    for command in (("config", "check"), ("serve",)):
-        done = offline(tmp_path, *command)
-        assert done.returncode == 1
-        assert done.stderr.splitlines()[:2] == [
-            'config.lua:2: storage: unknown key "flsh"; did you mean "flush"?',
-            'config.lua:3: node.config: unknown key "num.partition"; did you '
-            'mean "num.partitions"?']
-        assert done.stderr.splitlines()[2].startswith("2 errors, ")
-    assert offline(tmp_path, "config", "check", "--config").returncode == 2
-    done = offline(tmp_path, "config", "check", "--config", "none.lua")
-    assert (done.returncode, done.stderr) == (
-        1, "none.lua: no such file\n1 error, it would not start\n")
-    assert [p.name for p in tmp_path.iterdir()] == ["config.lua"]
-
-
-def test_the_projects_own_config_is_good(tmp_path):
-    done = offline(tmp_path, "config", "check", "--config",
-                   str(clients.ROOT / "config.lua"))
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "limits.memory = 25%" in offline(tmp_path, "config", "list").stdout
-
-
 def test_every_command_has_help_with_an_example(tmp_path):
     listed = offline(tmp_path, "--help").stdout
     names = [line.split("  ")[1].removeprefix("tidemark ").strip()
