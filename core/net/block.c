@@ -1,4 +1,19 @@
-/* block.c - pooled frame memory, in powers of two. */
+/* block.c - pooled frame memory, in powers of two.
+ *
+ * 1. block_new(): the budget is asked, then the pool, then the system.
+ * 2. Who reads into a block, and each request whose frame lies in it, has a
+ *    reference.
+ * 3. The last block_unref() gives the bytes back to the budget and the block to
+ *    the pool, or to the system when the pool has enough of them.
+ * 4. A second after the last use the timer empties the pool.
+ *
+ * The budget counts what is handed out, not what the pool keeps: the pool has a
+ * bound of its own.
+ *
+ * Invariants:
+ * 1. A block in the pool has no reference and the size of its class.
+ * 2. free_bytes is the sum of the pool's blocks, at most BLOCK_POOL_BYTES_MAX.
+ * 3. The timer runs while something is in the pool. */
 #include "net/block.h"
 
 #include "base/mem.h"
@@ -29,10 +44,11 @@ static void block_pool_trim(struct block_pool *pool)
             struct block *block = pool->free[i];
 
             pool->free[i] = block->next;
+            pool->free_bytes -= block->capacity;
             mem_free(block);
         }
     }
-    pool->free_bytes = 0;
+    must(pool->free_bytes == 0); /* invariant 2 */
     while (pool->cells != NULL) {
         struct block_cell *cell = pool->cells;
 
@@ -99,6 +115,7 @@ struct block *block_new(struct block_pool *pool, uint32_t capacity)
     }
     if (class < BLOCK_CLASSES && pool->free[class] != NULL) {
         block = pool->free[class];
+        must(block->refs == 0 && block->capacity == capacity);
         pool->free[class] = block->next;
         pool->free_bytes -= capacity;
     } else {

@@ -1,11 +1,35 @@
 /* conn.c - the life of a connection.
  *
- * 1. conn_start() watches the socket.
+ * 1. conn_start() names both ends and watches the socket.
  * 2. When it can be read, conn_in.c makes requests of what comes.
  * 3. conn_respond() marks a request answered; at the end of the turn
  *    conn_flush() sends what is due (conn_out.c) and starts the next frames.
- * 4. conn_close() stops the socket, tells running requests that the client is
- *    gone; the last of them to answer frees the connection. */
+ * 4. conn_close() stops the socket and tells running requests that the client
+ *    is gone; the last of them to answer frees the connection.
+ *
+ *    open --- bytes end (recv gives 0) ---> input ended --+
+ *      |                                                  | its last whole
+ *      |  reset, refused, too large, idle, late, drained  | frame has started
+ *      v                                                  |
+ *    closing <--------------------------------------------+
+ *      |  handle closed, no request left, not inside conn_in_parse()
+ *      v
+ *    freed; one that is counted by address goes by way of loop 0
+ *
+ * Failure modes:
+ * - The client hangs up while requests run: noticed even when nobody reads
+ *   (UV_DISCONNECT); what it sent before is still read in its turn.
+ * - The socket breaks (reset): closed at once, what is unsent is lost.
+ * - A handler answers after that: conn_respond() only frees the request.
+ * - The system cannot watch one more socket: closed before it began.
+ *
+ * Invariants:
+ * 1. running counts the requests in the list that are not answered, of them
+ *    running_alone those that allow no other; unsent counts the answered.
+ * 2. output_bytes is what of answers has not left: 0 when none is unsent.
+ * 3. One that is closing has no block, is in no list of its loop but conns,
+ *    and holds no answered request.
+ * 4. It is freed once, by the last of handle, parser and requests to let go. */
 #include "net/net_private.h"
 
 #include "base/mem.h"
@@ -45,6 +69,7 @@ void conn_maybe_free(struct conn *conn)
         !list_is_empty(&conn->requests)) {
         return;
     }
+    must(conn->running == 0 && conn->block == NULL); /* invariants 1, 3 */
     list_remove(&conn->node);
     if (conn->is_counted) {
         conn->gone_mail.deliver = conn_uncount;
@@ -178,6 +203,7 @@ void conn_flush(struct conn *conn)
     if (!conn_out_send(conn)) {
         return;
     }
+    must(conn->unsent > 0 || conn->output_bytes == 0); /* invariant 2 */
     if (conn->block != NULL) {
         conn_in_parse(conn);
     } else {
@@ -195,7 +221,7 @@ static void conn_finish(struct request *request)
     struct conn *conn = request->conn;
     const struct net_handler *handler = &conn_options(conn)->handler;
 
-    must(!request->answered && conn->running > 0);
+    must(!request->answered && conn->running > 0); /* invariant 1 */
     if (handler->answered != NULL) {
         handler->answered(handler->arg, request);
     }

@@ -1,19 +1,38 @@
 /* conn_in.c - the input side of a connection: from bytes to requests.
  *
- * conn_in_read() reads into a block; conn_in_parse() cuts frames out of it and
- * starts each as a request, as far as the rules of conn.h allow. What is left
- * waits in the block: a whole frame until it may start, half of one until the
- * rest comes, or its deadline.
+ * 1. conn_in_read() makes room in a block and reads into it, some times a
+ *    turn.
+ * 2. conn_in_parse() cuts frames out of it and starts each as a request, as far
+ *    as the rules of conn.h allow: handler.request() may answer at once.
+ * 3. What is left waits in the block: a whole frame until it may start, half of
+ *    one until the rest comes, or its deadline. An empty block is given back.
  *
  * Memory of a frame: small ones are copied into their request, so that a
  * request that waits (a long poll) holds no block. Large ones stay in the block
  * they were read into. A request with a very small frame, or whose frame stays
  * in its block, is a cell of the pool, and the rest of the cell is what it
- * allocates first: most requests take no other memory. */
+ * allocates first: most requests take no other memory.
+ *
+ * Failure modes:
+ * - The budget has no room, to read or to start: the connection starves; it is
+ *   tried again when memory comes back (net.c).
+ * - A frame longer than limits.frame, or of no bytes: closed, with a line.
+ * - The client has sent its last byte: whole frames are still done, half of
+ *   one is dropped.
+ *
+ * Invariants:
+ * 1. parsed <= filled <= capacity of the block; bytes before parsed belong to
+ *    requests that have started.
+ * 2. In net_loop->halves is who has begun a frame that is not whole: it has a
+ *    deadline. A whole frame that may not start yet is in no hurry.
+ * 3. A frame lies in its request or in a block that the request refers to.
+ * 4. While a whole frame waits to start, nothing is read: what a client sends
+ *    ahead stays in the kernel, but for the rest of one block. */
 #include "net/net_private.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/trace.h"
 
 #include <errno.h>
@@ -121,6 +140,7 @@ static bool conn_in_parse_one(struct conn *conn)
     uint32_t bytes;
     bool overlaps;
 
+    must(conn->parsed <= conn->block->filled); /* invariant 1 */
     if (pending < 4) {
         return false;
     }

@@ -1,8 +1,22 @@
 /* conn_out.c - the output side of a connection.
  *
- * The answers at the head of the list leave in order: memory of several answers
- * in one sendmsg(), ranges of files by sendfile(). What the socket does not
- * take now waits until it is writable. */
+ * 1. conn_out_gather() collects the memory of the answers at the head of the
+ *    list, up to the first range of a file: one sendmsg() sends it all.
+ * 2. A range of a file goes by sendfile(), a megabyte a call.
+ * 3. conn_out_advance() moves the marks by what has left, and frees each
+ * request whose answer has left whole: its arena, its frame, its pinned ranges.
+ * 4. What the socket does not take now waits until it is writable.
+ *
+ * Failure modes:
+ * - The client is gone (EPIPE, ECONNRESET): closed.
+ * - A file is shorter than its range (somebody cut it): closed, for the length
+ *   of the answer is on the wire already; the client asks again.
+ *
+ * Invariants:
+ * 1. Answers leave in the order of the list: one that is ready waits behind one
+ *    that runs.
+ * 2. Of the head's parts, those before parts_sent have left, and
+ *    part_sent_bytes of that one: always less than it has, or it has none. */
 #include "net/net_private.h"
 
 #include "base/mem.h"
@@ -69,6 +83,7 @@ static int conn_out_gather(struct conn *conn, struct iovec *iov, bool *more)
 /* bytes more have left: moves the marks, frees what is sent whole. */
 static void conn_out_advance(struct conn *conn, size_t bytes)
 {
+    must(conn->output_bytes >= bytes);
     conn->output_bytes -= bytes;
     while (!list_is_empty(&conn->requests)) {
         struct request *request =

@@ -1,4 +1,22 @@
-/* listener.c - bind, listen, accept, and deal connections out to loops. */
+/* listener.c - bind, listen, accept, and deal connections out to loops.
+ *
+ * 1. listener_open() binds and listens: clients wait in the kernel's queue.
+ * 2. listener_start(): from then on loop 0 watches the socket.
+ * 3. listener_poll() accepts some of those who wait, a turn.
+ * 4. listener_admits() holds each against the limits and counts it.
+ * 5. listener_deal_out() gives it to the next loop in turn, by mail where that
+ *    is another one: conn_start().
+ *
+ * Failure modes:
+ * - Too many, of all or of one address: closed at once, one line a second.
+ * - No descriptor is left: the one kept in reserve takes the connection, so
+ *   that it can be closed; else the socket would stay readable for ever.
+ * - The port is taken: the message names the process that has it.
+ *
+ * Invariants:
+ * 1. net->connections counts from listener_admits() to net_loop_conn_gone():
+ *    also those that are under way to their loop.
+ * 2. Loop 0 alone accepts, counts addresses and chooses loops. */
 #include "net/net_private.h"
 #include "net/port_holder.h"
 

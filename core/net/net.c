@@ -2,7 +2,28 @@
  * and how all of them end.
  *
  * Nothing here ticks: the reaper's timer is set to the earliest moment at which
- * a connection could be due, and not at all where there is none. */
+ * a connection could be due, and not at all where there is none.
+ *
+ * A turn: connections with something to send or to start are marked dirty; at
+ * its end net_loop_flush() takes each of them once, so that all answers of a
+ * turn leave together.
+ *
+ * The end:
+ * 1. net_close(): the listeners go, every loop gets mail.
+ * 2. net_loop_drain(): what is idle closes now, the rest once it has answered
+ *    what runs; nothing more is read or started.
+ * 3. After the grace, net_loop_grace_over() closes all; handlers that still run
+ *    keep their connections until they answer.
+ * 4. The last connection of a loop is gone: mail to loop 0. net_drained()
+ * counts the loops; the last one frees the net and calls done.
+ *
+ * Invariants:
+ * 1. conns is sorted by active_ms, halves by half_since_ms: the reaper looks at
+ *    the heads only.
+ * 2. count is the connections of the loop, running the requests that its
+ *    handlers have.
+ * 3. A loop that is drained has no connection, and gets none: listeners stop
+ *    before the mail is sent, and mail of one sender keeps its order. */
 #include "net/net_private.h"
 
 #include "base/mem.h"
@@ -289,6 +310,7 @@ static void net_loop_maybe_drained(struct net_loop *net_loop)
     if (!net_loop->draining || net_loop->count > 0 || net_loop->drained) {
         return;
     }
+    must(list_is_empty(&net_loop->conns) && net_loop->running == 0);
     net_loop->drained = true;
     env_timer_stop(net_loop->env, &net_loop->reaper);
     env_timer_stop(net_loop->env, &net_loop->grace);
@@ -300,6 +322,7 @@ static void net_loop_maybe_drained(struct net_loop *net_loop)
 
 void net_loop_conn_gone(struct net_loop *net_loop)
 {
+    must(net_loop->count > 0 && !net_loop->drained); /* invariants 2, 3 */
     net_loop->count--;
     atomic_fetch_sub_explicit(&net_loop->net->connections, 1,
                               memory_order_relaxed);

@@ -1,4 +1,7 @@
-/* peers.c - a map from addresses to counts. */
+/* peers.c - a map from addresses to counts.
+ *
+ * An address is in the map while it has a connection: a scan of many addresses
+ * leaves nothing behind. */
 #include "net/peers.h"
 
 #include "base/mem.h"

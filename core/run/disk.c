@@ -1,7 +1,15 @@
 /* disk.c - names and folders of any disk.
  *
  * What is more than one call (disk_replace, disk_make_folder, ...) uses the
- * table of functions only, so that simulated disks share it. */
+ * table of functions only, so that simulated disks share it.
+ *
+ * disk_replace(), and what a crash leaves after each step:
+ * 1. the new bytes are written beside, path + ".tmp"    the old file
+ * 2. they are synced                                    the old file
+ * 3. they are renamed over path                         the old or the new one
+ * 4. the folder is synced                               the new one
+ * A failure before 4 removes what lies beside; one in 4 leaves open which of
+ * both a crash would give, as every failed sync does. */
 #include "run/file.h"
 #include "base/mem.h"
 

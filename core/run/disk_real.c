@@ -1,7 +1,13 @@
 /* disk_real.c - the machine's own disk.
  *
  * Each system call is repeated when a signal interrupts it; reads and writes go
- * on after a short one. */
+ * on after a short one. What fails becomes an error and a text with what to do:
+ *
+ * ENOSPC, EDQUOT   ERR_FULL       passes: nothing was lost
+ * EMFILE, ENFILE   ERR_LIMIT      passes: nothing was lost
+ * ENOENT           ERR_NOT_FOUND
+ * EEXIST           ERR_EXISTS
+ * all else         ERR_DISK       of a sync: nobody knows what is on disk */
 #include "run/file.h"
 #include "base/mem.h"
 

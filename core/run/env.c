@@ -9,9 +9,19 @@
  * SOON_ROUNDS_MAX of them sockets get their turn, and an idle handle keeps the
  * loop from sleeping until no task is left.
  *
- * A fence is a message that visits every loop, the one that asked first, and
- * leaves each at the end of a turn, when its tasks have run. Then it goes home,
- * where it is done on arrival. */
+ * A fence:
+ * 1. env_fence() mails it to its own loop first.
+ * 2. It leaves each loop at the end of a turn, when its tasks have run, for the
+ *    next one in the ring.
+ * 3. After the last one it goes home, and is done on arrival.
+ *
+ * Invariants:
+ * 1. armed_ms is the key of the heap's first timer, or INT64_MAX; but while
+ *    timers fire, for then it is set once, at the end.
+ * 2. A timer never fires from within env_timer_set(), nor twice in a turn.
+ * 3. A task is in the list exactly while queued is set.
+ * 4. jobs counts what was handed to env_work() and is not done: the loop does
+ *    not end before. */
 #include "run/env.h"
 #include "base/must.h"
 #include "run/loop_private.h"
@@ -92,6 +102,7 @@ void env_timers_fire(struct loop *loop)
 {
     int64_t now_ms = (int64_t)uv_now(&loop->uv);
 
+    must(!loop->is_firing);
     loop->armed_ms = INT64_MAX;
     loop->is_firing = true;
     for (;;) {
@@ -159,6 +170,7 @@ void env_soon_run(struct loop *loop)
         while ((node = list_pop(&round)) != NULL) {
             struct env_task *task = container_of(node, struct env_task, node);
 
+            must(task->queued); /* invariant 3 */
             task->queued = false;
             task->run(task);
         }

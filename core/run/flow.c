@@ -1,20 +1,26 @@
 /* flow.c - runs the steps of a request.
  *
- *      start                        resume
- *        |   +--------------------------------------------+
- *        v   v                                            |
- *     FLOW_STEP -- the step returns WAIT or AGAIN --> FLOW_WAITING
- *        |  ^  \                                       |       ^
- *        |  |   resume from inside --> FLOW_RESUMED    | cancel
- *        |  +-- WAIT or AGAIN ------------+            v
- *        |                                      FLOW_CANCELLING
- *        |  the last step is next                      |
- *        +-----------------------> FLOW_LAST <---------+
+ *    start                        resume
+ *      |   +--------------------------------------------+
+ *      v   v                                            |
+ *   FLOW_STEP -- the step returns WAIT or AGAIN --> FLOW_WAITING
+ *      |  ^  \                                       |       ^
+ *      |  |   resume from inside --> FLOW_RESUMED    | cancel
+ *      |  +-- WAIT or AGAIN ------------+            v
+ *      |                                      FLOW_CANCELLING
+ *      |  the last step is next                      |
+ *      +-----------------------> FLOW_LAST <---------+
  *
- * A resume is legal in FLOW_STEP (if the step then waits) and FLOW_WAITING
- * only. Steps are run from one loop, never from each other, so a chain of waits
- * that end at once does not grow the stack. The last step may free the flow:
- * nothing of it is touched afterwards. */
+ * Invariants, each a must():
+ * 1. A resume is legal in FLOW_STEP (if the step then waits) and FLOW_WAITING
+ *    only: a callback that comes twice, or late, is found where it happens.
+ * 2. A step that resumed itself waits, one that fails says why.
+ * 3. Steps are run from one loop, never from each other: a chain of waits that
+ *    end at once does not grow the stack.
+ * 4. The last step runs once. It may free the flow: nothing of it is touched
+ *    afterwards.
+ * 5. A flow that nobody measures reads no clock; one that is measured books
+ *    every microsecond on exactly one step. */
 #include "run/flow.h"
 #include "base/must.h"
 

@@ -2,12 +2,26 @@
  *
  * A turn of a loop, as libuv makes it: timers; closed handles; loop_prepare
  * (tasks), then it sleeps until a descriptor, the mail or a deadline wakes it;
- * sockets and mail; loop_check (tasks, then fences leave). The wake handle
- * alone keeps a loop alive. loops_stop() lets go of it, on each loop, once no
- * job is in flight; the loop then ends when the handles of others are closed.
+ * sockets and mail; loop_check (tasks, then fences leave).
  *
- * Handles are closed by loops_close() when all threads have been joined, for a
- * late sender may still touch the wake handle of a loop that has ended. */
+ * The life of all:
+ * 1. loops_open() makes the loops and starts the threads of all but loop 0.
+ * 2. loops_run() runs loop 0 on the caller's thread; start() is its first mail.
+ * 3. loops_stop(), from any thread, sets is_stopping and wakes everybody.
+ * 4. Each loop lets go of its wake handle once no job of it is in flight
+ *    (loop_end_maybe), and ends when the handles of others are closed, too.
+ * 5. loops_run() joins the threads; loops_close() closes the handles.
+ *
+ * Failure modes:
+ * - No descriptor or thread for a loop: loops_open() undoes what it began.
+ * - A handle that somebody forgot: its loop would not end; one that does not
+ *   keep it alive is found by loop_fini().
+ *
+ * Invariants:
+ * 1. The wake handle alone keeps a loop alive, of what is made here.
+ * 2. Handles are closed when all threads have been joined: a late sender may
+ *    still touch the wake handle of a loop that has ended.
+ * 3. Signals are handled on loop 0; other threads block all of them. */
 #include "run/loop.h"
 #include "base/mem.h"
 #include "base/must.h"

@@ -16,8 +16,9 @@ struct mail {
     struct mail *next; /* private */
 };
 
-/* Any thread, also the loop's own. Delivered in a later turn, in the order of
- * each sender; one wake-up a turn, however many are sent. */
+/* Any thread, also the loop's own. Delivered later, never from within this
+ * call: in the loop's next round of mail, which may still be this turn's. The
+ * order of each sender is kept; one wake-up a turn, however many are sent. */
 void mail_send(struct loop *to, struct mail *mail);
 
 #endif

@@ -1,15 +1,30 @@
 /* work.c - the disk threads.
  *
- * Jobs of one key form a lane. A lane is in the ready queue while it has a job
- * and none of its jobs runs; a thread takes the first ready lane, runs one job
- * of it, mails the job home, and puts the lane at the end of the queue again
- * when there is more. So a slow lane holds one thread and blocks nobody else,
- * and a long lane takes turns with the others.
+ * Jobs of one key form a lane.
  *
- * The mail is sent before the lane goes on: jobs of one loop and one key come
- * home in order. Threads are started when there are more ready lanes than
- * threads that wait, so an idle process has none. One lock, held for a few
- * instructions; condition: a lane is ready, or the pool closes. */
+ * 1. work_submit() puts a job into the lane of its key; a lane that has been
+ *    idle goes into the ready queue, and a thread is woken, or started when
+ *    there are more ready lanes than threads that wait.
+ * 2. A thread takes the first ready lane and runs one job of it, unlocked.
+ * 3. It mails the job home, where done() is called.
+ * 4. A lane with more jobs goes to the end of the ready queue, an empty one is
+ *    freed. So a slow lane holds one thread and blocks nobody else, and a long
+ *    lane takes turns with the others.
+ *
+ * One lock, held for a few instructions; condition: a lane is ready, or the
+ * pool closes.
+ *
+ * Failure modes:
+ * - A thread cannot be started: the others do its work, with a line. Where it
+ *   would be the first, the process ends and says what to raise.
+ * - A job that never ends holds its lane and one thread.
+ *
+ * Invariants:
+ * 1. A lane is in its bucket while it has jobs or one of them runs.
+ * 2. It is in the ready queue while it has jobs and none of them runs.
+ * 3. The mail is sent before the lane goes on: jobs of one loop and one key
+ *    come home in order.
+ * 4. An idle process has started no thread. */
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -24,12 +39,13 @@ enum {
     WORK_STACK_BYTES = 512 * 1024, /* of address space; touched pages count */
 };
 
+/* The jobs of a key; made for the first of them, freed after the last. */
 struct work_lane {
     struct list ready;      /* in the pool's ready queue, or alone */
     struct work_lane *next; /* in its bucket */
     uint64_t key;
-    struct work *first; /* the next job; NULL while the last one runs */
-    struct work *last;
+    struct work *first; /* the next job, its owner's; NULL: the last one runs */
+    struct work *last;  /* void while first is NULL */
     bool is_running;
 };
 
@@ -95,6 +111,7 @@ static struct work *work_take(struct work_pool *pool, struct work_lane **lane)
 
     *lane = container_of(list_pop(&pool->ready), struct work_lane, ready);
     pool->ready_count--;
+    must(!(*lane)->is_running && (*lane)->first != NULL); /* invariant 2 */
     work = (*lane)->first;
     (*lane)->first = work->next;
     (*lane)->is_running = true;
@@ -106,6 +123,7 @@ static void work_delivered(struct mail *mail)
     struct work *work = container_of(mail, struct work, mail);
     struct loop *home = work->home;
 
+    must(home->jobs > 0);
     home->jobs--;
     work->done(work);
     loop_end_maybe(home);

@@ -25,8 +25,8 @@ struct validation {
     bool needs_rewrite;
 };
 
-static enum err refuse(struct validate_result *out, enum err err,
-                       const char *text)
+static enum err validate_refuse(struct validate_result *out, enum err err,
+                                const char *text)
 {
     out->text = text;
     return err;
@@ -36,95 +36,100 @@ static const char one_batch[] =
     "a produce request must have one record batch in each partition";
 
 /* Fills the header: after it, the sizes are right. */
-static enum err check_shape(const uint8_t *batch, size_t bytes,
-                            const struct validate_rules *rules,
-                            struct validate_result *out)
+static enum err validate_check_shape(const uint8_t *batch, size_t bytes,
+                                     const struct validate_rules *rules,
+                                     struct validate_result *out)
 {
     struct batch_header *h = &out->header;
     enum err err = bytes == 0 ? ERR_NONE : batch_header_parse(batch, bytes, h);
     int codec;
 
     if (bytes == 0) {
-        return refuse(out, ERR_INVALID_RECORD, one_batch);
+        return validate_refuse(out, ERR_INVALID_RECORD, one_batch);
     }
     if (err == ERR_UNSUPPORTED ||
         (err == ERR_CORRUPT && batch[BATCH_MAGIC_AT] != BATCH_MAGIC)) {
-        return refuse(out, ERR_INVALID_RECORD,
-                      "record batches must have format 2");
+        return validate_refuse(out, ERR_INVALID_RECORD,
+                               "record batches must have format 2");
     }
     if (err == ERR_TORN || batch_bytes(batch) == 0) {
-        return refuse(out, ERR_CORRUPT_MESSAGE,
-                      "the size of the record batch does not match");
+        return validate_refuse(out, ERR_CORRUPT_MESSAGE,
+                               "the size of the record batch does not match");
     }
     if (bytes > batch_bytes(batch)) {
-        return refuse(out, ERR_INVALID_RECORD, one_batch);
+        return validate_refuse(out, ERR_INVALID_RECORD, one_batch);
     }
     codec = h->attributes & BATCH_CODEC_MASK;
     if (codec == CODEC_ZSTD && rules->produce_version < 7) {
-        return refuse(out, ERR_UNSUPPORTED_COMPRESSION_TYPE,
-                      "zstd needs version 7 of the produce request");
+        return validate_refuse(out, ERR_UNSUPPORTED_COMPRESSION_TYPE,
+                               "zstd needs version 7 of the produce request");
     }
     return ERR_NONE;
 }
 
-static enum err check_header(const uint8_t *batch, size_t bytes,
-                             const struct validate_rules *rules,
-                             struct validate_result *out)
+static enum err validate_check_header(const uint8_t *batch, size_t bytes,
+                                      const struct validate_rules *rules,
+                                      struct validate_result *out)
 {
     const struct batch_header *h = &out->header;
 
     if (bytes > (size_t)MAX(rules->batch_bytes_max, 0)) {
-        return refuse(out, ERR_MESSAGE_TOO_LARGE,
-                      "the record batch is larger than max.message.bytes");
+        return validate_refuse(
+            out, ERR_MESSAGE_TOO_LARGE,
+            "the record batch is larger than max.message.bytes");
     }
     if (h->base_offset != 0) {
-        return refuse(out, ERR_INVALID_RECORD,
-                      "the base offset of a record batch must be 0");
+        return validate_refuse(out, ERR_INVALID_RECORD,
+                               "the base offset of a record batch must be 0");
     }
     if (!batch_crc_matches(batch, bytes)) {
-        return refuse(out, ERR_CORRUPT_MESSAGE,
-                      "the checksum of the record batch does not match");
+        return validate_refuse(
+            out, ERR_CORRUPT_MESSAGE,
+            "the checksum of the record batch does not match");
     }
     if (h->record_count <= 0 ||
         h->record_count != (int64_t)h->last_offset_delta + 1) {
-        return refuse(out, ERR_INVALID_RECORD,
-                      "the record batch has a wrong count of records");
+        return validate_refuse(out, ERR_INVALID_RECORD,
+                               "the record batch has a wrong count of records");
     }
     if ((h->attributes & BATCH_CONTROL) != 0) {
-        return refuse(out, ERR_INVALID_RECORD,
-                      "clients cannot write control batches");
+        return validate_refuse(out, ERR_INVALID_RECORD,
+                               "clients cannot write control batches");
     }
     if (h->producer_id >= 0 && h->base_sequence < 0) {
-        return refuse(out, ERR_INVALID_RECORD,
-                      "a producer id needs a sequence");
+        return validate_refuse(out, ERR_INVALID_RECORD,
+                               "a producer id needs a sequence");
     }
     return ERR_NONE;
 }
 
-static enum err unpack(const uint8_t *batch, struct validation *v)
+static enum err validate_unpack(const uint8_t *batch, struct validation *v)
 {
     switch (batch_payload(batch, &v->out->header, v->rules->payload_bytes_max,
                           &v->unpacked, &v->payload)) {
     case ERR_NONE:
         return ERR_NONE;
     case ERR_UNSUPPORTED:
-        return refuse(v->out, ERR_UNSUPPORTED_COMPRESSION_TYPE,
-                      "the record batch has an unknown codec");
+        return validate_refuse(v->out, ERR_UNSUPPORTED_COMPRESSION_TYPE,
+                               "the record batch has an unknown codec");
     case ERR_TOO_LARGE:
-        return refuse(v->out, ERR_MESSAGE_TOO_LARGE,
-                      "the record batch unpacks to more than is allowed");
+        return validate_refuse(
+            v->out, ERR_MESSAGE_TOO_LARGE,
+            "the record batch unpacks to more than is allowed");
     case ERR_BUSY:
-        return refuse(v->out, ERR_BUSY,
-                      "there is no memory to unpack the record batch in just "
-                      "now (limits.memory)");
+        return validate_refuse(
+            v->out, ERR_BUSY,
+            "there is no memory to unpack the record batch in just "
+            "now (limits.memory)");
     default:
-        return refuse(v->out, ERR_INVALID_RECORD,
-                      "the record batch cannot be unpacked");
+        return validate_refuse(v->out, ERR_INVALID_RECORD,
+                               "the record batch cannot be unpacked");
     }
 }
 
 /* Doubles the list when it is full; what does not fit is not listed. */
-static void blame(struct validation *v, int32_t index, const char *text)
+static void validate_blame(struct validation *v, int32_t index,
+                           const char *text)
 {
     struct validate_result *out = v->out;
 
@@ -147,7 +152,8 @@ static void blame(struct validation *v, int32_t index, const char *text)
         (struct validate_error){.index = index, .text = text};
 }
 
-static bool is_in_range(const struct validate_rules *rules, int64_t timestamp)
+static bool validate_is_in_range(const struct validate_rules *rules,
+                                 int64_t timestamp)
 {
     uint64_t now = (uint64_t)rules->now_ms, then = (uint64_t)timestamp;
 
@@ -159,11 +165,11 @@ static bool is_in_range(const struct validate_rules *rules, int64_t timestamp)
 }
 
 /* What is wrong with the timestamp, or NULL. */
-static const char *timestamp_fault(const struct validation *v,
-                                   int64_t timestamp)
+static const char *validate_timestamp_fault(const struct validation *v,
+                                            int64_t timestamp)
 {
     if (!v->rules->log_append_time && timestamp != NO_TIMESTAMP) {
-        return is_in_range(v->rules, timestamp)
+        return validate_is_in_range(v->rules, timestamp)
                    ? NULL
                    : "the timestamp of the record is out of range";
     }
@@ -173,24 +179,25 @@ static const char *timestamp_fault(const struct validation *v,
     return NULL;
 }
 
-static void check_record(struct validation *v, int32_t index,
-                         const struct record *record)
+static void validate_check_record(struct validation *v, int32_t index,
+                                  const struct record *record)
 {
     int64_t timestamp = record_timestamp(&v->out->header, record);
     const char *fault;
 
     if (v->rules->needs_keys && record->key.ptr == NULL) {
-        blame(v, index, "a compacted topic takes no record without a key");
+        validate_blame(v, index,
+                       "a compacted topic takes no record without a key");
         return;
     }
     if ((record->attributes & BATCH_CODEC_MASK) != 0) {
-        blame(v, index, "a record inside a batch cannot have a codec");
+        validate_blame(v, index, "a record inside a batch cannot have a codec");
         return;
     }
-    fault = timestamp_fault(v, timestamp);
+    fault = validate_timestamp_fault(v, timestamp);
     if (fault != NULL) {
         v->has_timestamp_error = true;
-        blame(v, index, fault);
+        validate_blame(v, index, fault);
         return;
     }
     v->max_timestamp = MAX(v->max_timestamp, timestamp);
@@ -206,7 +213,7 @@ struct usual {
     int64_t delta_max;
 };
 
-static struct usual usual_deltas(const struct validation *v)
+static struct usual validate_usual_deltas(const struct validation *v)
 {
     const struct validate_rules *rules = v->rules;
     const struct batch_header *h = &v->out->header;
@@ -229,9 +236,9 @@ static struct usual usual_deltas(const struct validation *v)
 
 /* Most records are in order, have no codec, a time in range and a key where one
  * is needed: for these nothing but the largest time is kept. */
-static enum err check_records(struct validation *v)
+static enum err validate_check_records(struct validation *v)
 {
-    const struct usual usual = usual_deltas(v);
+    const struct usual usual = validate_usual_deltas(v);
     const int64_t base_timestamp = v->out->header.base_timestamp;
     const bool needs_keys = v->rules->needs_keys;
     struct record_iter iter;
@@ -252,26 +259,27 @@ static enum err check_records(struct validation *v)
                 delta_seen = delta;
             }
         } else {
-            check_record(v, index, &record);
+            validate_check_record(v, index, &record);
         }
         index++;
     }
     if (record_iter_finish(&iter) != ERR_NONE) {
-        return refuse(v->out, ERR_INVALID_RECORD,
-                      "the records of the batch cannot be read");
+        return validate_refuse(v->out, ERR_INVALID_RECORD,
+                               "the records of the batch cannot be read");
     }
     if (v->has_timestamp_error) {
-        return refuse(v->out, ERR_INVALID_TIMESTAMP,
-                      "the timestamps of some records are not valid");
+        return validate_refuse(v->out, ERR_INVALID_TIMESTAMP,
+                               "the timestamps of some records are not valid");
     }
     if (v->out->errors_count > 0) {
-        return refuse(v->out, ERR_INVALID_RECORD, "some records are not valid");
+        return validate_refuse(v->out, ERR_INVALID_RECORD,
+                               "some records are not valid");
     }
     return ERR_NONE;
 }
 
 /* Copies every record into a new batch: another codec, offset deltas from 0. */
-static enum err rewrite(struct validation *v, int codec)
+static enum err validate_rewrite(struct validation *v, int codec)
 {
     const struct validate_rules *rules = v->rules;
     struct validate_result *out = v->out;
@@ -306,9 +314,10 @@ static enum err rewrite(struct validation *v, int codec)
     }
     if (batch_builder_finish(&builder, &batch) != ERR_NONE ||
         batch.len > (size_t)rules->batch_bytes_max) {
-        return refuse(out, ERR_MESSAGE_TOO_LARGE,
-                      "the record batch is larger than max.message.bytes after "
-                      "compression by the broker");
+        return validate_refuse(
+            out, ERR_MESSAGE_TOO_LARGE,
+            "the record batch is larger than max.message.bytes after "
+            "compression by the broker");
     }
     out->batch = arena_raw(v->arena, batch.len);
     memcpy(out->batch, batch.ptr, batch.len);
@@ -316,7 +325,7 @@ static enum err rewrite(struct validation *v, int codec)
 }
 
 /* The batch as it will be on disk; what it was unpacked to is still there. */
-static enum err settle(struct validation *v)
+static enum err validate_settle(struct validation *v)
 {
     const struct validate_rules *rules = v->rules;
     struct validate_result *out = v->out;
@@ -328,7 +337,7 @@ static enum err settle(struct validation *v)
         v->needs_rewrite = true;
     }
     if (v->needs_rewrite) {
-        err = rewrite(v, codec);
+        err = validate_rewrite(v, codec);
         if (err) {
             return err;
         }
@@ -352,11 +361,11 @@ enum err validate_batch(uint8_t *batch, size_t bytes,
     enum err err;
 
     *out = (struct validate_result){.batch = batch};
-    err = check_shape(batch, bytes, rules, out);
-    err = err ? err : check_header(batch, bytes, rules, out);
-    err = err ? err : unpack(batch, &v);
-    err = err ? err : check_records(&v);
-    err = err ? err : settle(&v);
+    err = validate_check_shape(batch, bytes, rules, out);
+    err = err ? err : validate_check_header(batch, bytes, rules, out);
+    err = err ? err : validate_unpack(batch, &v);
+    err = err ? err : validate_check_records(&v);
+    err = err ? err : validate_settle(&v);
     arena_reset(&v.unpacked);
     return err;
 }
