@@ -1,7 +1,17 @@
 /* arena.c - blocks that double in size, bumped from, freed together.
  *
- * The rest of a block that is too short for the next piece is left unused. A
- * piece that is larger than the next block gets a block of its own size. */
+ * 1. The first pieces come from what was lent, where something was.
+ * 2. arena_grow() takes a block of twice the size of the last one; a piece that
+ *    is larger than that gets a block of its own size.
+ * 3. arena_reset() runs the hooks, newest first, then frees every block.
+ *
+ * The rest of a block that is too short for the next piece is left unused.
+ *
+ * Invariants:
+ * 1. at and end lie in the newest block, or in what was lent; at is NULL while
+ *    there is neither.
+ * 2. The budget is charged for every block, header included, and for nothing
+ *    else. */
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/must.h"
@@ -15,6 +25,7 @@ enum {
     ARENA_ALIGN = _Alignof(max_align_t),
 };
 
+/* The arena's; the oldest is the last of the list. */
 struct arena_block {
     struct arena_block *next; /* the one before it */
     size_t bytes;             /* of data */

@@ -1,4 +1,15 @@
-/* args.c - the command line: nouns, verbs, options, operands. */
+/* args.c - the command line: nouns, verbs, options, operands.
+ *
+ * tidemark NOUN VERB [--OPTION[=VALUE] | --OPTION VALUE | OPERAND]... [-- ...]
+ *
+ * 1. args_find(): the command whose name the first words are.
+ * 2. --help anywhere before "--" prints its options and an example.
+ * 3. args_take_all(): each option is one of the command's, with a value exactly
+ *    when it wants one; operands are as many as it says.
+ * 4. The command runs; its code is the program's.
+ *
+ * What is wrong is one line that names the command, and what was probably
+ * meant; the exit code is then ARGS_MISUSED and nothing was done. */
 #include "base/args.h"
 #include "base/must.h"
 #include <inttypes.h>
@@ -41,8 +52,8 @@ static void args_print_usage(const struct args_command *command)
 static void args_print_line(FILE *to, const struct args_command *command)
 {
     const char *end = strchr(command->about, '.');
-    int bytes = end == NULL ? (int)strlen(command->about)
-                            : (int)(end - command->about);
+    int bytes =
+        end == NULL ? (int)strlen(command->about) : (int)(end - command->about);
 
     fprintf(to, "  tidemark %-16s %.*s\n", command->name, bytes,
             command->about);

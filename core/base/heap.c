@@ -1,4 +1,8 @@
-/* heap.c - a binary heap of pointers; each node carries its place. */
+/* heap.c - a binary heap of pointers; each node carries its place.
+ *
+ * Invariants:
+ * 1. nodes[place - 1]->place == place, for every node that is in: heap_has().
+ * 2. No node has a smaller key than the one at place / 2. */
 #include "base/heap.h"
 #include "base/mem.h"
 #include "base/must.h"

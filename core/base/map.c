@@ -7,6 +7,12 @@
  * One round in, three rounds out is what hash tables that face strangers use;
  * the secret key is what counts.
  *
+ * Invariants:
+ * 1. capacity is 0 or a power of two; a quarter of the slots is empty, so that
+ *    every search ends.
+ * 2. An entry lies between the slot of its hash and the next empty one.
+ * 3. count is the filled slots, filled those and the graves.
+ *
  * Source: Aumasson and Bernstein, "SipHash: a fast short-input PRF". */
 #include "base/map.h"
 #include "base/mem.h"
@@ -15,10 +21,10 @@
 enum { MAP_CAPACITY_MIN = 16 };
 
 struct map_slot {
-    char *key; /* owned; NULL: empty */
+    char *key; /* owned, from mem_; NULL: empty; map_grave: a grave */
     size_t key_bytes;
     uint64_t hash;
-    void *value;
+    void *value; /* the caller's; not NULL in a filled slot */
 };
 
 static char map_grave[1];
@@ -118,6 +124,7 @@ static void map_slot_put(struct map *map, struct map_slot entry)
     size_t mask = map->capacity - 1;
     size_t at = (size_t)entry.hash & mask;
 
+    must(map->count < map->capacity); /* invariant 1 */
     while (map_slot_is_filled(&map->slots[at])) {
         at = (at + 1) & mask;
     }
@@ -188,6 +195,7 @@ void *map_remove(struct map *map, struct str key)
     if (slot == NULL) {
         return NULL;
     }
+    must(map->count > 0 && map->count <= map->filled); /* invariant 3 */
     value = slot->value;
     mem_free(slot->key);
     *slot = (struct map_slot){.key = map_grave};

@@ -1,5 +1,11 @@
 /* assign.c - the strategy "range", as every client knows it.
  *
+ * 1. The subscriptions of all members are read, and their topics looked up.
+ * 2. Members are sorted by id: every leader would assign the same.
+ * 3. Each topic's partitions are cut into stretches, one for each member that
+ *    subscribes to it; the first ones get one more where it does not divide.
+ * 4. Each member's stretches become its assignment.
+ *
  * Source: Kafka's RangeAssignor; protocol guide, "consumer protocol". */
 #include "cli/assign.h"
 #include "wire/consumer_protocol.h"

@@ -1,5 +1,8 @@
-/* cli.c - the commands that talk to a broker: their table, and what they
- * share. */
+/* cli.c - the commands that talk to a broker: their table, and what they share.
+ *
+ * A verb reads its options (misuse: 2), connects, works, and ends with
+ * cli_failed() (1) or ARGS_DONE (0). Adding one: its file, its line in the
+ * table below, in cli_private.h, and in README.md. */
 #include "cli/cli.h"
 #include "cli/cli_private.h"
 #include "cli/print.h"

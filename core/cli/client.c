@@ -1,4 +1,13 @@
-/* client.c - a small blocking Kafka client: the brokers of a cluster. */
+/* client.c - a small blocking Kafka client: the brokers of a cluster.
+ *
+ * 1. client_open() makes a node of each --server; nothing is connected.
+ * 2. client_exchange() connects to the node that is named, or to the first of
+ *    --server that answers.
+ * 3. What metadata and coordinators say of brokers is learned: new nodes are
+ *    added, one that has moved is connected to anew.
+ *
+ * A node is never taken out, so a pointer to one lives as long as the client;
+ * one that has moved has an id that nobody asks for. */
 #include "cli/client.h"
 #include "base/mem.h"
 #include "wire/find_coordinator.h"
@@ -13,8 +22,8 @@ struct client_node {
 };
 
 struct client {
-    struct client_node *nodes; /* --server's first, in their order */
-    const volatile bool *stop;
+    struct client_node *nodes; /* owned; --server's first, in their order */
+    const volatile bool *stop; /* borrowed; NULL: never */
 };
 
 static void client_add(struct client *client, int32_t id, struct str host,

@@ -1,4 +1,14 @@
-/* connection.c - one TCP connection to a broker, with deadlines. */
+/* connection.c - one TCP connection to a broker, with deadlines.
+ *
+ * 1. connection_dial() tries the addresses of the host one after another.
+ * 2. connection_write() and connection_read() go on until all bytes have gone
+ *    or come, the deadline is over, or somebody pressed Ctrl-C.
+ * 3. Any failure closes it: nobody knows what of a request has arrived.
+ *
+ * Invariants:
+ * 1. The socket never blocks: every wait is connection_wait(), which looks at
+ *    the deadline and at the stop flag.
+ * 2. fd is -1 exactly while it is closed. */
 #include "cli/connection.h"
 #include "base/mem.h"
 #include "base/must.h"

@@ -1,9 +1,18 @@
 /* consume_verb.c - consume: the records of a topic, alone or in a group.
  *
  * Alone: all partitions (or one) from --from to --to. In a group: what the
- * group assigns, from where the group has committed; positions are committed
- * every few seconds, before a rebalance and at the end, always after the
- * records were written out, so that a kill repeats some and loses none. */
+ * group assigns, from where the group has committed.
+ *
+ * The round of consume_run(), until --to, --count, Ctrl-C or a failure:
+ * 1. receiver_poll() writes records to stdout.
+ * 2. stdout is flushed.
+ * 3. In a group: a heartbeat when it is due; every few seconds, and before a
+ *    rebalance, the positions are committed.
+ * In the end what was written is committed, and the group is left.
+ *
+ * Invariant: a position is committed only after its records were written out,
+ * so a kill repeats some and loses none; an output that takes no more (a full
+ * disk, head) stops committing. */
 #include "base/mem.h"
 #include "cli/cli_private.h"
 #include "cli/member.h"

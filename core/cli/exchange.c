@@ -1,4 +1,18 @@
-/* exchange.c - one request over a connection, and its answer. */
+/* exchange.c - one request over a connection, and its answer.
+ *
+ * 1. exchange_connect() dials and asks for the versions, where that was not
+ * done.
+ * 2. exchange_begin() chooses the version and writes both headers.
+ * 3. The caller writes the body.
+ * 4. exchange_run() closes the frame, sends it, reads the frame of the answer
+ *    and its header; the caller reads the body.
+ * 5. exchange_finish(): all of it was read, and nothing failed.
+ *
+ * Failure modes: each closes the connection, and says what a person can do: no
+ * Kafka there, another answer than the one to this request, a damaged one.
+ *
+ * One request at a time: an answer belongs to the last request, or to nobody.
+ */
 #include "cli/exchange.h"
 #include "base/must.h"
 #include "wire/api_versions.h"

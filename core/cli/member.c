@@ -1,9 +1,26 @@
 /* member.c - a member of a consumer group: join, sync, heartbeat, commit.
  *
- * member_join() goes on until it is assigned something or cannot be: it finds
- * the coordinator, joins (a first answer may only give the member its id),
- * assigns if it is the leader, syncs. What a coordinator answers while it
- * moves, loads or rebalances is tried again.
+ * member_join() goes on until it is assigned something or cannot be:
+ * 1. the coordinator is found;
+ * 2. JoinGroup; a first answer may only give the member its id;
+ * 3. as the leader it assigns, for all;
+ * 4. SyncGroup brings the assignment.
+ * What a coordinator answers while it moves, loads or rebalances is tried
+ * again.
+ *
+ *  (no id) -- MEMBER_ID_REQUIRED --> (id) -- joined, synced --> (generation)
+ *     ^                                ^                              |
+ *     |  UNKNOWN_MEMBER_ID, fenced     |  REBALANCE, ILLEGAL_GENERATION
+ *     +--------------------------------+------------------------------+
+ *
+ * Failure modes:
+ * - The coordinator is elsewhere or away: forgotten, looked for next time.
+ * - One lost heartbeat is no failure: the session lasts longer than two.
+ * - A leader's assignment that cannot be read: told, not guessed at.
+ *
+ * Invariants:
+ * 1. id is never NULL; "" means that the coordinator does not know us.
+ * 2. partitions are of the last assignment, sorted, in member->arena.
  *
  * Source: protocol guide, "JoinGroup", "SyncGroup"; KIP-394 (member ids). */
 #include "cli/member.h"

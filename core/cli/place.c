@@ -1,4 +1,10 @@
-/* place.c - places in a topic, as people say them, to offsets. */
+/* place.c - places in a topic, as people say them, to offsets.
+ *
+ * place_parse() makes a number of the words: an offset, or a time for
+ * ListOffsets (its own words for first and end are negative times).
+ * place_find() asks the leaders of all partitions for that time; a partition
+ * that has nothing so late gives its end, which a second round of questions
+ * finds. */
 #include "cli/place.h"
 #include "base/units.h"
 #include "wire/list_offsets.h"

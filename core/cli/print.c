@@ -1,4 +1,12 @@
-/* print.c - output for people and for programs. */
+/* print.c - output for people and for programs.
+ *
+ * Tables: columns as wide as their widest cell, numbers to the right; counted
+ * in characters, not bytes. JSON: one object a line; what is no UTF-8 becomes
+ * U+FFFD in a text, and "..._base64" where every byte counts.
+ *
+ * What comes from a broker may hold anything. On a terminal its control
+ * characters (U+0000 to U+001F but tab and newline, U+007F to U+009F) are shown
+ * as \xNN: none moves the cursor. */
 #include "cli/print.h"
 #include <ctype.h>
 #include <inttypes.h>

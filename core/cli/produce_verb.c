@@ -1,8 +1,14 @@
 /* produce_verb.c - produce: values or lines to records.
  *
- * Lines are taken as they come: while more input is waiting, batches grow; as
- * soon as there is none, what there is is sent, so that a person who types, or
- * a pipe that drips, sees each line arrive. */
+ * 1. A line is taken from the input, as soon as there is a whole one.
+ * 2. It becomes a record; sender_add() batches it.
+ * 3. While more input is waiting, batches grow; as soon as there is none, what
+ *    there is is sent, so that a person who types, or a pipe that drips, sees
+ *    each line arrive.
+ * 4. At the end of the input (or Ctrl-C) the rest is sent and told.
+ *
+ * Failure modes: a line longer than PRODUCE_LINE_BYTES_MAX, one without the
+ * separator, a broker that refuses: told; what was sent before stays. */
 #include "base/mem.h"
 #include "cli/cli_private.h"
 #include "cli/print.h"

@@ -1,9 +1,20 @@
 /* receiver.c - fetches records of one topic.
  *
- * Each poll asks every leader once, without a fetch session: a tool reads few
- * partitions. Batches are checked (CRC), unpacked and walked; control batches
- * are stepped over. What a broker says about a partition that has moved makes
- * the next poll ask for the metadata first. */
+ * A poll:
+ * 1. Where a leader has moved, the metadata is read again.
+ * 2. Every leader of partitions that want something is asked once, without a
+ *    fetch session: a tool reads few partitions. With several leaders none may
+ *    keep the others waiting long.
+ * 3. Batches are checked (CRC), unpacked and walked; control batches are
+ * stepped over, records before the position too.
+ * 4. take() gets each record, in order within a partition; the position moves
+ *    behind it first, so that what was taken counts.
+ *
+ * Failure modes:
+ * - A leader has moved or is away: asked for again in the next poll, for a
+ *   minute.
+ * - Records were deleted meanwhile: told, and it goes on where the log begins.
+ * - An offset beyond the end, a damaged batch: final, and told. */
 #include "cli/receiver.h"
 #include "cli/cli_private.h"
 #include "wire/fetch.h"

@@ -1,11 +1,27 @@
 /* sender.c - produces records to one topic.
  *
- * sender_flush(): the batches of all partitions are finished; then, until none
- * is left: the leaders are asked (one request each), what a retriable error
- * came back for is tried again after a pause, with new metadata. A batch keeps
- * its sequence, so the broker recognises what it has already. */
+ * sender_flush():
+ * 1. The growing batches of all partitions are finished.
+ * 2. Every leader that has batches to get is asked once, one request each.
+ * 3. What a retriable error came back for stays; after a pause the metadata is
+ *    read again, and the round begins anew, until none is left.
+ *
+ * A batch keeps its sequence, so the broker recognises what it has already.
+ *
+ * Failure modes:
+ * - The connection breaks: with a producer id it is sent again, without one the
+ *   outcome is open and that is an error.
+ * - No broker for SENDER_DELIVERY_MS: ERR_TIMEOUT, with the last answer's
+ * words.
+ * - An error that is final ends the flush; the other partitions' batches are
+ * not sent again.
+ *
+ * Invariants:
+ * 1. A partition has a batch that grows or one on its way, never both.
+ * 2. sequence grows only when a batch was acknowledged. */
 #include "cli/sender.h"
 #include "base/mem.h"
+#include "base/must.h"
 #include "base/murmur2.h"
 #include "cli/cli_private.h"
 #include "wire/init_producer_id.h"
@@ -20,8 +36,8 @@ enum {
 /* A partition and the batch that is growing, or on its way. */
 struct sender_part {
     int32_t index;
-    int32_t leader;
-    struct arena arena; /* of the batch */
+    int32_t leader;     /* a node; -1: not known */
+    struct arena arena; /* of the batch; empty between two */
     struct batch_builder builder;
     bool growing;
     struct str batch; /* finished; null: none on its way */
@@ -31,14 +47,14 @@ struct sender_part {
 };
 
 struct sender {
-    struct client *client;
+    struct client *client; /* borrowed */
     struct sender_options options;
-    struct sender_part *parts;
+    struct sender_part *parts; /* owned, by index */
     int32_t part_count;
-    int32_t turn; /* the partition of records without a key */
-    int64_t producer_id;
+    int32_t turn;        /* the partition of records without a key */
+    int64_t producer_id; /* -1: none, retries could double */
     int16_t producer_epoch;
-    int64_t pending_bytes;
+    int64_t pending_bytes; /* of keys and values since the last flush */
     struct sender_totals totals;
 };
 
@@ -155,6 +171,8 @@ enum err sender_add(struct sender *sender, const struct batch_record *record,
 
     if (!part->growing) {
         struct batch_options options = BATCH_OPTIONS;
+
+        must(str_is_null(part->batch)); /* invariant 1 */
 
         options.attributes = (int16_t)sender->options.codec;
         options.producer_id = sender->producer_id;

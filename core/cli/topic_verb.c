@@ -1,4 +1,13 @@
-/* topic_verb.c - topic create, list, describe, delete. */
+/* topic_verb.c - topic create, list, describe, delete.
+ *
+ * Each verb reads its options, connects, asks one thing at a time and prints
+ * what comes. What fails for one topic is told, and the others go on; the exit
+ * code says so in the end.
+ *
+ * create and delete give the broker EXCHANGE_TIMEOUT_MS, and wait for its
+ * answer twice as long. describe asks three things for a topic: the metadata,
+ * the first and last offsets of its partitions from their leaders, and the
+ * configs that differ from the defaults, where the broker tells them. */
 #include "base/units.h"
 #include "cli/cli_private.h"
 #include "cli/place.h"

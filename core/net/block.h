@@ -21,11 +21,11 @@ enum {
 };
 
 struct block {
-    uint32_t refs;
-    uint32_t capacity;
-    uint32_t filled;
-    struct block_pool *pool;
-    struct block *next; /* private: in the pool */
+    uint32_t refs;           /* 0 only in the pool */
+    uint32_t capacity;       /* of bytes */
+    uint32_t filled;         /* the reader's */
+    struct block_pool *pool; /* of its loop */
+    struct block *next;      /* private: in the pool */
     uint8_t bytes[];
 };
 

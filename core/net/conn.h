@@ -32,9 +32,9 @@ struct net_loop;
 
 /* A piece of an answer: memory, or (ptr NULL) a range of a file. */
 struct part {
-    const uint8_t *ptr;
+    const uint8_t *ptr; /* borrowed until the answer has left */
     uint32_t bytes;
-    int fd;
+    int fd; /* of a file; borrowed, too */
     uint64_t position;
 };
 

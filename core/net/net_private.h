@@ -14,17 +14,17 @@ enum { REFUSALS_A_SECOND = 1, CLOSINGS_A_SECOND = 10 };
 
 /* The part of a net that lives on one loop. */
 struct net_loop {
-    struct net *net;
-    struct loop *loop;
-    struct env *env;
+    struct net *net;   /* whose array it is in */
+    struct loop *loop; /* borrowed: it outlives the net */
+    struct env *env;   /* the loop's */
     struct block_pool pool;
-    struct list conns;   /* all, the longest idle first */
-    struct list halves;  /* those inside a frame, the oldest first */
-    struct list starved; /* those that wait for the budget */
-    struct list dirty;   /* those with something to send or to start */
-    struct env_task flush;
-    struct env_timer reaper;
-    uint32_t count;
+    struct list conns;          /* all, the longest idle first */
+    struct list halves;         /* those inside a frame, the oldest first */
+    struct list starved;        /* those that wait for the budget */
+    struct list dirty;          /* those with something to send or to start */
+    struct env_task flush;      /* of dirty, at the end of the turn */
+    struct env_timer reaper;    /* at the first moment when one may be due */
+    uint32_t count;             /* connections */
     uint32_t running;           /* requests, of all its connections */
     struct trace_gate refusals; /* lines about connections that are refused */
     struct trace_gate closings; /* or closed for what their clients do */
@@ -35,59 +35,62 @@ struct net_loop {
     bool drained;
 };
 
+/* A socket that listens; loop 0 only. */
 struct listener {
     uv_poll_t poll;
     struct net *net;
-    int fd;
-    uint32_t index;
-    bool polling;
+    int fd;         /* closed by listener_stop() */
+    uint32_t index; /* the caller's: conn_listener() */
+    bool polling;   /* poll is a handle of the loop */
     struct listener *next;
 };
 
+/* Made and freed on loop 0; options and loops are constant in between. */
 struct net {
     struct net_options options;
-    struct net_loop *loops;
+    struct net_loop *loops; /* owned, one a loop */
     unsigned loops_count;
     unsigned next_loop; /* who gets the next connection */
     unsigned drained_count;
-    struct listener *listeners;
+    struct listener *listeners; /* owned */
     int reserve_fd;     /* given up for a moment when descriptors run out */
     struct peers peers; /* loop 0 */
-    _Atomic uint32_t connections;
+    _Atomic uint32_t connections; /* admitted and not gone, of all loops */
     int64_t grace_ms;
-    void (*closed)(void *arg);
+    void (*closed)(void *arg); /* not NULL: it is closing */
     void *closed_arg;
 };
 
+/* Its loop's alone; freed by conn_maybe_free(). */
 struct conn {
     uv_poll_t poll;
     struct net_loop *net_loop;
-    int fd;
-    uint32_t listener;
-    int events; /* what the poll waits for; 0: stopped */
-    struct block *block;
+    int fd;               /* owned; closed with the handle */
+    uint32_t listener;    /* its index */
+    int events;           /* what the poll waits for; 0: stopped */
+    struct block *block;  /* one reference; NULL: no byte waits */
     uint32_t parsed;      /* position in the block of the next frame */
     struct list requests; /* oldest first: running, or answered and unsent */
     uint32_t running;
     uint32_t running_alone; /* of them, those that allow no other */
     uint32_t unsent;        /* answered requests that are still here */
-    uint64_t output_bytes;
-    int64_t active_ms; /* something came or left */
-    int64_t half_since_ms;
-    struct list node; /* in net_loop->conns */
+    uint64_t output_bytes;  /* of answers, that have not left */
+    int64_t active_ms;      /* something came or left */
+    int64_t half_since_ms;  /* since when it is in halves */
+    struct list node;       /* in net_loop->conns */
     struct list half_node;
     struct list starved_node;
     struct list dirty_node;
-    bool closing;
-    bool handle_closed;
-    bool parsing;
-    bool hung_up;     /* the client sends no more: bytes may wait, unread */
-    bool input_ended; /* its last byte was read */
-    bool is_counted;  /* in net->peers, under peer_key */
+    bool closing;       /* conn_close() was called */
+    bool handle_closed; /* libuv has let go of poll */
+    bool parsing;       /* inside conn_in_parse(): not to be freed */
+    bool hung_up;       /* the client sends no more: bytes may wait, unread */
+    bool input_ended;   /* its last byte was read */
+    bool is_counted;    /* in net->peers, under peer_key */
     struct peer_key peer_key;
-    struct mail gone_mail; /* to loop 0: uncount it, and free it */
-    struct sockaddr_storage local;
-    char peer[64];
+    struct mail gone_mail;         /* to loop 0: uncount it, and free it */
+    struct sockaddr_storage local; /* where the client connected to */
+    char peer[64];                 /* "127.0.0.1:53422" */
 };
 
 /* Takes over a connected, non-blocking socket. On the loop of net_loop.

@@ -1,4 +1,12 @@
-/* complaint.c - everything that is wrong with a config, told at once. */
+/* complaint.c - everything that is wrong with a config, told at once.
+ *
+ * 1. complaint_add() keeps each with its place, path and text, in the arena;
+ *    beyond COMPLAINTS_MAX they are only counted.
+ * 2. complaint_report() sorts them: what was written wrong, by file and line,
+ *    then what is missing, for its name may be what was written wrong.
+ * 3. Each becomes a line, control characters escaped: names and texts of a
+ *    config may hold anything.
+ * 4. "and N more" says what was only counted. */
 #include "script/complaint.h"
 #include "base/mem.h"
 #include <stdarg.h>
@@ -56,8 +64,7 @@ void complaint_add_missing(struct complaints *complaints,
     va_end(args);
 }
 
-/* The reader's order. Files come in the order in which they first complained:
- * their names say nothing. */
+/* The reader's order: by file, by line, then as they came. */
 static int complaint_compare(const void *a, const void *b)
 {
     const struct complaint *x = *(const struct complaint *const *)a;

@@ -1,9 +1,19 @@
 /* evaluate_globals.c - what a config file can say: its environment.
  *
- * The environment is an empty table. Writing to it goes into a table of what
- * was assigned, which becomes the result; reading looks there first, then at
- * the functions, and knows no other name: a typo stops with a suggestion
- * instead of being nil. */
+ * The environment is an empty table with a metatable that nobody can take away:
+ *
+ * writing NAME   into the table of what was assigned, which becomes the
+ *                result; a name of the language is refused
+ * reading NAME   what was assigned, else a function of the language, else nil
+ *                where the name has a meaning, else an error with the name that
+ *                was probably meant: a typo stops instead of being nil
+ *
+ * What stands for itself only (a secret, Lua source, a missing env) is an
+ * opaque userdata: it prints as "***" and joined with text stays what it is.
+ *
+ * Bounds: EVALUATE_FILES_MAX files, 16 includes inside each other, none of
+ * itself. MAY_LJMP: all of this runs under vm_run(); nothing here owns more
+ * than arena memory when it raises. */
 #include "script/evaluate_private.h"
 #include <lauxlib.h>
 #include <stdlib.h>

@@ -7,7 +7,16 @@
  * statements.
  *
  * A path is kept as its names joined by LINES_JOIN; a name that is computed is
- * LINES_ANY. */
+ * LINES_ANY.
+ *
+ * It may be wrong, and never harmful: a value that a loop or a function made
+ * has the line of the nearest table around it, or of none. Nothing here fails,
+ * whatever the bytes are: the file is run by Lua, which says what is wrong with
+ * it.
+ *
+ * Invariants:
+ * 1. Every step moves lexer.at forward, to end at most: time is linear.
+ * 2. A place that is known is not replaced by one of a table around it. */
 #include "script/lines.h"
 #include <ctype.h>
 

@@ -1,9 +1,23 @@
-/* batch.c - reading, changing and building record batches.
+/* batch.c - reading, changing and building record batches. The bytes: batch.h.
  *
- * A batch from outside is trusted in steps: batch_header_parse() holds its
- * sizes against the bytes that are there, batch_parse() its CRC as well, and
- * record.c each varint of each record against the record's own length. After
- * that every slice lies inside the batch. */
+ * Reading, a step of trust at a time:
+ * 1. batch_header_parse() holds the sizes against the bytes that are there.
+ * 2. batch_parse() its CRC as well.
+ * 3. batch_payload() unpacks, up to a limit.
+ * 4. record.c holds each varint of each record against the record's length.
+ * After that every slice lies inside the batch.
+ *
+ * Building:
+ * 1. batch_builder_init() leaves room for the header.
+ * 2. batch_builder_add() writes a record behind the ones before it: its sizes
+ *    are summed up first, for its length stands in front.
+ * 3. batch_builder_finish() compresses what was written, fills in the header
+ * and seals it with the CRC.
+ *
+ * Invariants of a builder:
+ * 1. Offset deltas grow; last_offset_delta is the last one, -1 before the
+ * first.
+ * 2. The block begins with BATCH_HEADER_BYTES that are written last. */
 #include "wire/batch.h"
 
 #include "base/crc32c.h"
@@ -172,6 +186,7 @@ void batch_builder_add(struct batch_builder *b,
     batch_builder_add_at(b, b->last_offset_delta + 1, record);
 }
 
+/* How many bytes the zigzag varint takes. */
 static size_t varint_bytes(int64_t value)
 {
     uint64_t v = ((uint64_t)value << 1) ^ (0 - ((uint64_t)value >> 63));
@@ -184,6 +199,7 @@ static size_t varint_bytes(int64_t value)
     return bytes;
 }
 
+/* -1 for null. */
 static int32_t slice_length(struct str s)
 {
     return s.ptr == NULL ? -1 : (int32_t)s.len;
@@ -200,6 +216,7 @@ static void slice_write(struct writer *w, struct str s)
     writer_raw(w, s.ptr, s.len);
 }
 
+/* Of the headers without their count. */
 static size_t headers_bytes(const struct batch_record *record)
 {
     size_t bytes = record->headers_encoded.len;
@@ -233,7 +250,7 @@ void batch_builder_add_at(struct batch_builder *b, int32_t offset_delta,
     int64_t delta;
     size_t bytes;
 
-    must(offset_delta > b->last_offset_delta);
+    must(offset_delta > b->last_offset_delta); /* invariant 1 */
     if (b->record_count == 0) {
         b->base_timestamp = record->timestamp;
         b->max_timestamp = record->timestamp;

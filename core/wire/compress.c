@@ -1,16 +1,39 @@
 /* compress.c - zlib, snappy, lz4 and zstd behind two functions.
  *
- * Unpacking: the output grows by doubling, up to one byte more than the caller
- * allows; an output that reaches that byte is refused. So a few
- * bytes that unpack to gigabytes cost no more than the limit. zstd unpacks in
- * one call into a block of the right size, or of a guess that is tried again
- * larger, because its streaming form would take a window of up to 128 MiB. */
+ * Unpacking:
+ * 1. The output begins with a guess, a multiple of the input.
+ * 2. It grows by doubling, in place, up to one byte more than the caller
+ * allows; an output that reaches that byte is refused. So a few bytes that
+ * unpack to gigabytes cost no more than the limit.
+ * 3. Each step of growth is asked of the arena's budget.
+ * 4. The bytes live as long as the arena, outside of it: an arena could not
+ * give back what they have grown out of.
+ *
+ * zstd unpacks in one call into a block of the right size, or of a guess that
+ * is tried again larger, because its streaming form would take a window of up
+ * to 128 MiB. snappy says its size in front; a size that no input of that
+ * length can have is refused before anything is taken.
+ *
+ * Java's framing of snappy, which others read and write, too:
+ *
+ *  0  8  0x82 "SNAPPY" 0      16  4  length of a block
+ *  8  4  version, 1           20     the block, raw snappy of 32 KiB
+ * 12  4  oldest reader, 1            and so on, to the end
+ *
+ * Failure modes: ERR_CORRUPT (the library says so, or bytes are left over),
+ * ERR_TOO_LARGE (over the caller's limit), ERR_BUSY (over the budget).
+ *
+ * Invariants:
+ * 1. used <= room <= room_max; room bytes are charged: a step of growth of more
+ *    than a mebibyte only when the budget had room for it.
+ * 2. What was charged is given back by output_release(), and only there. */
 #define ZLIB_CONST
 
 #include "wire/compress.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
+#include "base/must.h"
 
 #include <limits.h>
 #include <lz4frame.h>
@@ -38,16 +61,16 @@ static const uint8_t snappy_header[SNAPPY_HEADER_BYTES] = {
  * back what they have grown out of. */
 struct output_memory {
     struct arena_cleanup cleanup;
-    struct budget *budget; /* NULL: none */
-    uint64_t charged;
-    uint8_t *ptr;
+    struct budget *budget; /* borrowed; NULL: none */
+    uint64_t charged;      /* bytes of the budget */
+    uint8_t *ptr;          /* from mem_ */
 };
 
 /* Where unpacked bytes go. */
 struct output {
-    struct output_memory *memory;
-    uint8_t *ptr;
-    size_t used;
+    struct output_memory *memory; /* in the arena */
+    uint8_t *ptr;                 /* memory->ptr */
+    size_t used;                  /* bytes that are written */
     size_t room;
     size_t room_max; /* one more than is allowed */
     bool is_refused; /* by the budget */
@@ -118,6 +141,7 @@ static bool output_grow(struct output *o)
 
 static enum err output_finish(const struct output *o, struct str *out)
 {
+    must(o->used <= o->room && o->room <= o->room_max); /* invariant 1 */
     if (o->used >= o->room_max) {
         return ERR_TOO_LARGE;
     }

@@ -1,7 +1,11 @@
 /* reader.c - the reads that are too long to be inlined.
  *
- * Everything here holds two lines: no slice leaves the input, and no array
- * takes memory for elements that the bytes left could not hold. */
+ * Invariants, whatever the bytes are:
+ * 1. No slice leaves the input.
+ * 2. No array takes memory for elements that the bytes left could not hold, nor
+ *    more than arena_bytes_max in all.
+ * 3. After a failure at == end: nothing more is read, every value is zero or
+ *    null. */
 #include "wire/reader.h"
 
 enum { STR_BYTES_MAX = 32767 };

@@ -1,12 +1,27 @@
 /* record.c - walking over the records of a batch.
  *
- * Each record is read by a cursor of its own that ends where the record says it
- * ends: it must be used up exactly, and nothing can look beyond it.
+ *  bytes      field              as
+ *  1 to 5     length             varint: of all that follows
+ *  1          attributes         int8, unused
+ *  1 to 10    timestamp delta    varlong, to the batch's base timestamp, ms
+ *  1 to 5     offset delta       varint, to the batch's base offset
+ *  1 to 5     key length         varint; -1: null, and no bytes
+ *             key
+ *  1 to 5     value length       varint; -1: null, and no bytes
+ *             value
+ *  1 to 5     count of headers   varint
+ *             each: key length, key, value length (-1: null), value
  *
- * Nearly all records are short, have no headers and are not the last ones of
- * their batch. record_read_short() reads these without a cursor, at a third of
- * the price; what it does not take is left to record_read(), which also says
- * what is wrong. */
+ * 1. record_read_short() takes a common record in one go: nearly all are short,
+ *    have no headers and are not the last ones of their batch. It needs no
+ *    cursor, and a third of the time.
+ * 2. What it does not take is left to record_read(): a cursor of its own that
+ *    ends where the record says it ends. It must be used up exactly, and
+ * nothing can look beyond it. It also says what is wrong.
+ *
+ * Invariants:
+ * 1. Every slice lies inside its record, every record inside the payload.
+ * 2. After a failure the iterator gives nothing more, and finish says so. */
 #include "wire/record.h"
 
 #include "wire/batch.h"

@@ -4,27 +4,44 @@
  *  2. not larger than the topic allows
  *  3. base offset 0, CRC, counts, no control bit, a sequence with a producer id
  *  4. each record: readable, a key where the topic needs one, a timestamp in
- *     range
+ *   range
  *  5. what the topic wants otherwise: timestamp type, codec, offset deltas that
- *     count up from 0; only the last two need a rewritten batch
+ *   count up from 0; only the last two need a rewritten batch
  *
- * A failure of one record is a failure of the batch; the list says which. */
+ * A failure of one record is a failure of the batch; the list says which.
+ *
+ * Failure modes:
+ *  - Any bytes: an error of Kafka's with a sentence. No byte is written before
+ *  all checks have passed.
+ *  - A batch that unpacks to more than is allowed, or than there is memory for:
+ *  refused while it unpacks (compress.c).
+ *
+ * Invariants:
+ *  1. What comes out is a batch whose header, CRC and records hold; whoever
+ * reads it later trusts them.
+ *  2. What was unpacked is gone when validate_batch() returns: the result lies
+ * in the caller's bytes or in the arena. */
 #include "wire/validate.h"
+
+#include "base/must.h"
 
 enum { NO_TIMESTAMP = -1, ERRORS_ROOM_FIRST = 8 };
 
+/* A check under way. Pointers are borrowed from the caller. */
 struct validation {
     const struct validate_rules *rules;
-    struct arena *arena;
+    struct arena *arena;   /* the caller's: for what the result refers to */
     struct arena unpacked; /* of the payload: gone when all is checked */
     struct validate_result *out;
-    struct str payload;
-    int64_t max_timestamp;
-    int32_t errors_room;
+    const uint8_t *given;  /* the client's batch */
+    struct str payload;    /* the records, in the batch or in unpacked */
+    int64_t max_timestamp; /* ms, of the records so far; NO_TIMESTAMP: none */
+    int32_t errors_room;   /* of out->errors */
     bool has_timestamp_error;
-    bool needs_rewrite;
+    bool needs_rewrite; /* the bytes cannot stay as they are */
 };
 
+/* text: static, for the client. Gives back err. */
 static enum err validate_refuse(struct validate_result *out, enum err err,
                                 const char *text)
 {
@@ -67,6 +84,7 @@ static enum err validate_check_shape(const uint8_t *batch, size_t bytes,
     return ERR_NONE;
 }
 
+/* What the header says of the batch as a whole. */
 static enum err validate_check_header(const uint8_t *batch, size_t bytes,
                                       const struct validate_rules *rules,
                                       struct validate_result *out)
@@ -103,6 +121,7 @@ static enum err validate_check_header(const uint8_t *batch, size_t bytes,
     return ERR_NONE;
 }
 
+/* The records as bytes; Kafka's names for what can be wrong with them. */
 static enum err validate_unpack(const uint8_t *batch, struct validation *v)
 {
     switch (batch_payload(batch, &v->out->header, v->rules->payload_bytes_max,
@@ -152,6 +171,7 @@ static void validate_blame(struct validation *v, int32_t index,
         (struct validate_error){.index = index, .text = text};
 }
 
+/* Unsigned, for the difference of two times may not fit. */
 static bool validate_is_in_range(const struct validate_rules *rules,
                                  int64_t timestamp)
 {
@@ -179,6 +199,7 @@ static const char *validate_timestamp_fault(const struct validation *v,
     return NULL;
 }
 
+/* All checks of one record; the first that fails is told. */
 static void validate_check_record(struct validation *v, int32_t index,
                                   const struct record *record)
 {
@@ -342,6 +363,7 @@ static enum err validate_settle(struct validation *v)
             return err;
         }
     }
+    must(v->needs_rewrite == (out->batch != v->given)); /* invariant 2 */
     batch_set_timestamps(out->batch, rules->log_append_time,
                          rules->log_append_time ? rules->now_ms
                                                 : v->max_timestamp);
@@ -357,6 +379,7 @@ enum err validate_batch(uint8_t *batch, size_t bytes,
                            .arena = arena,
                            .unpacked = {.budget = arena->budget},
                            .out = out,
+                           .given = batch,
                            .max_timestamp = NO_TIMESTAMP};
     enum err err;
 

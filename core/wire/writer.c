@@ -1,4 +1,17 @@
-/* writer.c - growing the block, lengths, tags, splices. */
+/* writer.c - growing the block, lengths, tags, splices.
+ *
+ * 1. writer_take() gives room at the end; writer_grow() moves all to a block of
+ *    twice the size when there is none. The old one stays in the arena.
+ * 2. A splice notes a position and a count: the bytes are put in by the sender.
+ * 3. A tagged field is written behind a size of one byte; writer_tag_close()
+ *    moves it when the size takes more.
+ * 4. writer_frame_close() writes the size of all, splices included.
+ *
+ * Invariants:
+ * 1. start <= at <= end.
+ * 2. Splices are in the order of their positions, none behind at.
+ * 3. Once failed, what is in the block means nothing: the frame cannot be
+ *    closed. */
 #include "wire/writer.h"
 
 #include "base/must.h"
@@ -23,6 +36,7 @@ void writer_grow(struct writer *w, size_t bytes)
     while (room < used + bytes) {
         room *= 2;
     }
+    must(w->at <= w->end); /* invariant 1 */
     start = arena_raw(w->arena, room);
     memcpy(start, w->start, used);
     w->start = start;
@@ -170,6 +184,8 @@ void writer_tag_close(struct writer *w, size_t position)
     for (size_t rest = bytes >> 7; rest > 0; rest >>= 7) {
         more++;
     }
+    /* Nothing is spliced into a tagged field: it would move. */
+    must(w->splices_last == NULL || w->splices_last->position < position);
     if (more > 0) {
         writer_take(w, more);
         memmove(w->start + position + more, w->start + position, bytes);
