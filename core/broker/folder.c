@@ -99,6 +99,46 @@ static enum err folder_locked(struct folder *folder, const char *lock_path,
         folder->path, holder[0] != '\0' ? holder : "?", lock_path);
 }
 
+/* The name of a folder is on disk when the one above it was synced, and each
+ * above may be as new. Where we may not read and write we have made nothing. */
+static enum err folder_keep_name(const char *path, struct why *why)
+{
+    char *above = mem_dupz(path);
+    enum err err = ERR_NONE;
+    char *slash;
+
+    do {
+        const char *at = ".";
+
+        slash = strrchr(above, '/');
+        if (slash != NULL) {
+            *slash = '\0';
+            at = slash == above ? "/" : above;
+        }
+        if (access(at, R_OK | W_OK) == 0) {
+            err = disk_sync_folder(disk_real(), at, why);
+        }
+    } while (err == ERR_NONE && slash != NULL && slash != above);
+    mem_free(above);
+    return err;
+}
+
+/* The lock's file is the first in the folder: where it is, an earlier start
+ * has come past here. */
+static enum err folder_make(const char *path, struct why *why)
+{
+    char *lock_path = mem_printf("%s/.lock", path);
+    enum err err = disk_make_folder(disk_real(), path, why);
+
+    if (err != ERR_NONE) {
+        err = folder_refused(path, err, why);
+    } else if (!disk_exists(disk_real(), lock_path)) {
+        err = folder_keep_name(path, why);
+    }
+    mem_free(lock_path);
+    return err;
+}
+
 static enum err folder_lock(struct folder *folder, struct why *why)
 {
     char *lock_path = mem_printf("%s/.lock", folder->path);
@@ -154,10 +194,7 @@ enum err folder_open(const char *path, struct folder **out,
     folder->path = mem_dupz(path);
     folder->clean_path = mem_printf("%s/.clean", path);
     folder->lock_fd = -1;
-    err = disk_make_folder(disk_real(), path, why);
-    if (err != ERR_NONE) {
-        err = folder_refused(path, err, why);
-    }
+    err = folder_make(path, why);
     if (err == ERR_NONE) {
         err = folder_lock(folder, why);
     }

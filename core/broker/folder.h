@@ -7,7 +7,8 @@
 
 struct folder;
 
-/* Makes the folder when it is absent, and locks it.
+/* Makes the folder when it is absent, so that its name survives a power cut,
+ * and locks it.
  * clean_start: the run whose clean stop was marked; 0: none was.
  * Errors: ERR_IN_USE (why names the process), ERR_DENIED, ERR_DISK. */
 MUST_USE enum err folder_open(const char *path, struct folder **out,
