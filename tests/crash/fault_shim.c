@@ -224,24 +224,6 @@ static void die(void)
     }
 }
 
-/* Whether the call is not to be made: it is dead, or errno says why. */
-static bool stops(const struct call *call)
-{
-    if (call->how == HOW_KILL ||
-        (call->how == HOW_TORN && call->kind != KIND_WRITE)) {
-        die();
-    }
-    if (call->how == HOW_SLOW) {
-        struct timespec pause = {fault.ms / 1000, fault.ms % 1000 * 1000000};
-        nanosleep(&pause, NULL);
-    }
-    if (call->how == HOW_EIO || call->how == HOW_ENOSPC) {
-        errno = call->how == HOW_EIO ? EIO : ENOSPC;
-        return true;
-    }
-    return false;
-}
-
 static long finish(const struct call *call, long result)
 {
     int kept = errno;
@@ -256,6 +238,25 @@ static long finish(const struct call *call, long result)
     }
     errno = kept;
     return result;
+}
+
+/* Whether the call is not to be made: it is dead, or errno says why. */
+static bool stops(const struct call *call)
+{
+    if (call->how == HOW_KILL ||
+        (call->how == HOW_TORN && call->kind != KIND_WRITE)) {
+        finish(call, -1);
+        die();
+    }
+    if (call->how == HOW_SLOW) {
+        struct timespec pause = {fault.ms / 1000, fault.ms % 1000 * 1000000};
+        nanosleep(&pause, NULL);
+    }
+    if (call->how == HOW_EIO || call->how == HOW_ENOSPC) {
+        errno = call->how == HOW_EIO ? EIO : ENOSPC;
+        return true;
+    }
+    return false;
 }
 
 static void begin(struct call *call, enum kind kind, const char *name, int fd,

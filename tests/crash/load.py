@@ -51,15 +51,17 @@ class Idempotent:
     interrupted, as an idempotent client does."""
     EACH = 2
 
-    def __init__(self, topic, producer, name="i"):
+    def __init__(self, topic, producer, name="i", padding=0):
         self.topic, self.producer, self.name = topic, producer, name
+        self.padding = b"-" * padding
+        self.sent = 0       # batches, acknowledged or not
         self.acked = 0      # batches, in order
         self.offsets = []   # of each acknowledged batch
         self.rejected = None
 
     def batch(self, index):
-        values = [b"%s-%d" % (self.name.encode(), index * self.EACH + i)
-                  for i in range(self.EACH)]
+        values = [b"%s-%d-%s" % (self.name.encode(), index * self.EACH + i,
+                                 self.padding) for i in range(self.EACH)]
         return batch(values, producer=(*self.producer, index * self.EACH))
 
     def run(self, node, total, window=5):
@@ -72,6 +74,7 @@ class Idempotent:
                         "Produce", 9, **produce_values(
                             self.topic, self.batch(sent)))))
                     sent += 1
+                    self.sent = max(self.sent, sent)
                 index, correlation = flight.pop(0)
                 part = produce_part(connection.receive(
                     "Produce", 9, correlation))
@@ -169,29 +172,86 @@ class Committer:
 
 
 class Creator:
-    """Creates topics, and remembers which."""
+    """Creates topics, and deletes each that is called doomed."""
 
     def __init__(self):
         self.next = 0
-        self.acked = {}
+        self.there = {}    # name: topic id
+        self.gone = set()  # names
 
     def run(self, node, total):
         with node.connect() as connection:
             while self.next < total:
-                name, self.next = f"made-{self.next}", self.next + 1
+                doomed, self.next = self.next % 2, self.next + 1
+                name = f"{'doomed' if doomed else 'kept'}-{self.next}"
                 answer = connection.call(
                     "CreateTopics", 7, timeoutMs=10000, Topics=[{
                         "Name": name, "NumPartitions": 1,
                         "ReplicationFactor": 1}])
                 made = answer["Topics"][0]
-                if made["ErrorCode"] == 0:
-                    self.acked[name] = made["TopicId"]
+                if made["ErrorCode"] != 0:
+                    continue
+                if not doomed:
+                    self.there[name] = made["TopicId"]
+                elif delete(connection, name):
+                    self.gone.add(name)
 
     def check(self, connection):
         found = {t["Name"]: t["TopicId"] for t in connection.call(
             "Metadata", 12, Topics=None)["Topics"]}
-        for name, topic_id in self.acked.items():
+        for name, topic_id in self.there.items():
             assert found.get(name) == topic_id, name
+        assert not self.gone & found.keys(), "a deleted topic is back"
+
+
+class Load:
+    """All these clients at one broker, each with its turns."""
+    TURNS = {"idempotent": 12, "plain": 6, "committer": 5, "creator": 4}
+
+    def __init__(self, connection, **sizes):
+        self.ids = [new_producer(connection)]
+        self.idempotent = Idempotent(TOPICS[0], self.ids[0], **sizes)
+        self.plain = Plain(TOPICS[1])
+        self.committer = Committer("g", TOPICS[0])
+        self.creator = Creator()
+
+    def run(self, node, times=1):
+        """Until all have had their turns, or the broker is gone."""
+        together(*((getattr(self, name).run, node, times * turns)
+                   for name, turns in self.TURNS.items()))
+
+    def acked(self):
+        """Of all kinds."""
+        return (self.idempotent.acked * Idempotent.EACH +
+                len(self.plain.acked) + self.committer.acked + 1 +
+                len(self.creator.there) + len(self.creator.gone))
+
+    def check(self, node):
+        """What the broker serves is what it acknowledged."""
+        with node.connect() as connection:
+            self.idempotent.check(read_all(connection, TOPICS[0]))
+            self.plain.check(read_all(connection, TOPICS[1]))
+            self.committer.check(connection)
+            self.creator.check(connection)
+            self.ids.append(new_producer(connection))
+        assert len({i for i, _ in self.ids}) == len(self.ids), self.ids
+
+    def finish(self, node):
+        """The idempotent producer has all that it ever sent acknowledged,
+        and a run's worth; it must be as if nothing had happened."""
+        total = max(self.idempotent.sent, self.TURNS["idempotent"])
+        self.idempotent.run(node, total)
+        with node.connect() as connection:
+            found = read_all(connection, TOPICS[0])
+        assert len(found) == total * Idempotent.EACH
+        self.check(node)
+
+
+def delete(connection, name):
+    """Whether a topic was deleted."""
+    answer = connection.call("DeleteTopics", 5, TimeoutMs=10000,
+                             TopicNames=[name])
+    return answer["Responses"][0]["ErrorCode"] == 0
 
 
 def create(connection, *topics, partitions=1, **configs):

@@ -1,11 +1,14 @@
 """A broker that is started, hurt and started again, some thousand times.
 
 The launcher of scripts/ does this too, but takes its time. The process dies
-with the test that started it."""
+with the test that started it. Its data is below `disk`, beside what it says
+and what the shims write down."""
 import ctypes
+import functools
 import os
 import pathlib
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -17,12 +20,26 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT / "tests" / "it"))
 
+import power  # noqa: E402
 from wire import Closed, Connection  # noqa: E402
 
 PROGRAM = os.environ.get("TIDEMARK", str(ROOT / "build" / "tidemark"))
-SHIM = os.environ.get("FAULT_SHIM", str(ROOT / "build/crash/fault_shim.so"))
-FILES = "/log/:/quorum/:/meta.db"
+SHIMS = pathlib.Path(os.environ.get("SHIMS", ROOT / "build" / "crash"))
+# Parts of paths, as the shim wants them.
+FILES = {"partition": "/data/log/", "quorum": "/data/quorum/",
+         "meta": "/data/meta.db"}
 PR_SET_PDEATHSIG = 1
+
+
+@functools.cache
+def preloaded():
+    """The shims, in the order in which a call goes through them. What a
+    sanitizer has of its own must come first."""
+    libraries = subprocess.run(["ldd", PROGRAM], stdout=subprocess.PIPE,
+                               text=True, check=True).stdout
+    return ":".join([
+        *re.findall(r"=> (\S+/lib[at]san\.so\S*)", libraries),
+        str(SHIMS / "power_shim.so"), str(SHIMS / "fault_shim.so")])
 
 
 def die_with_parent():
@@ -50,7 +67,11 @@ class Node:
         self.made = None if folder else tempfile.TemporaryDirectory(
             prefix="tidemark-crash.")
         self.folder = pathlib.Path(folder or self.made.name)
-        self.data = self.folder / "data"
+        self.disk = self.folder / "disk"
+        self.disk.mkdir(exist_ok=True)
+        self.data = self.disk / "data"
+        self.journal = self.folder / "journal"
+        self.before = None  # the disk at the begin of the journal
         host = own_host()
         self.bootstrap = f"{host}:{free_port(host)}"
         self.settings = {
@@ -69,13 +90,20 @@ class Node:
             self.made.cleanup()
         assert "Sanitizer" not in said, said
 
-    def spawn(self, before=(), **env):
-        """Starts it and does not wait. FAULT_... preload the shim."""
-        assert self.process is None or self.process.poll() is not None
+    def spawn(self, before=(), journal=False, **env):
+        """Starts it and does not wait. FAULT_... are for the shim; with a
+        journal, power_cut() can tell what was on the disk."""
+        assert not self.alive()
+        if journal:
+            self.journal.unlink(missing_ok=True)
+            self.before = power.Disk(self.disk)
+            env = {"POWER_ROOT": self.before.root,
+                   "POWER_JOURNAL": self.journal, **env}
         if env:
-            env = {k: str(v) for k, v in env.items()}
-            env = {"LD_PRELOAD": SHIM, "FAULT_PATHS": FILES,
+            env = {"LD_PRELOAD": preloaded(),
+                   "FAULT_PATHS": ":".join(FILES.values()),
                    "FAULT_PROGRAM": os.path.basename(PROGRAM), **env}
+            env = {k: str(v) for k, v in env.items()}
         args = [*before, PROGRAM, "serve"]
         for name, value in self.settings.items():
             args += ["--set", f"{name}={value}"]
@@ -85,9 +113,9 @@ class Node:
                 stderr=out, env={**os.environ, **env},
                 preexec_fn=die_with_parent)
 
-    def start(self, seconds=30, before=(), **env):
-        """Starts it and waits until it answers."""
-        self.spawn(before, **env)
+    def start(self, seconds=30, **how):
+        """Starts it, as spawn(), and waits until it answers."""
+        self.spawn(**how)
         assert self.serves(seconds), self.told()
         return self
 
@@ -126,6 +154,16 @@ class Node:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
             raise AssertionError("it goes on: " + self.told()) from None
+
+    def power_cut(self):
+        """The disk as it is now, after a life with a journal."""
+        self.kill()
+        self.before.play(self.journal)
+        return self.before
+
+    def restore(self, tree):
+        """The disk holds what a power cut left of it."""
+        power.write_tree(self.disk, tree)
 
     def told(self):
         return self.log.read_text(errors="replace")[-3000:]
