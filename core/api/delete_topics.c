@@ -1,11 +1,12 @@
 /* delete_topics.c - the DeleteTopics request (api key 20).
  *
  * Each topic, by name or by id, is one change of the metadata; they go side by
- * side, and fail one by one. What the request names twice is refused and
- * answered once, as Kafka does it.
+ * side, and fail one by one. What the request names twice, be it once by name
+ * and once by id, is refused and answered once, as Kafka does it.
  *
  * Source: KIP-4, KIP-516 (topic ids), KIP-599; protocol/api-versions 5. */
 #include "api/dispatch.h"
+#include "api/lookup.h"
 #include "cluster/controller.h"
 #include "wire/delete_topics.h"
 
@@ -115,37 +116,59 @@ static void delete_topics_refuse(struct delete_topics_response_topic *out,
     out->error_message = str_of(text);
 }
 
+static struct delete_topics_response_topic *
+delete_topics_answer(struct delete_topics *d,
+                     const struct delete_topics_request_topic *named)
+{
+    struct delete_topics_response_topic *out =
+        &d->response.responses[d->response.responses_count++];
+
+    delete_topics_response_topic_init(out);
+    out->name = named->name;
+    out->topic_id = named->topic_id;
+    return out;
+}
+
+/* What stands for a topic among those named: its id, where there is one. */
+static struct str
+delete_topics_key(const struct delete_topics *d,
+                  const struct delete_topics_request_topic *named)
+{
+    struct lookup_topic wanted = {.name = named->name,
+                                  .id = named->topic_id,
+                                  .by_id = str_is_null(named->name)};
+    const struct topic *topic = lookup_topic(d->r, &wanted);
+    const struct uuid *id = topic != NULL ? &topic->id : &named->topic_id;
+
+    return topic != NULL || wanted.by_id
+               ? lookup_key(d->r->arena, str_sub(id->bytes, sizeof(*id)), 1)
+               : lookup_key(d->r->arena, named->name, 0);
+}
+
 /* The answer of what is named here, new, or a refusal because it is not. */
 static void delete_topics_add(struct delete_topics *d, int32_t at,
                               struct map *by_key)
 {
     struct delete_topics_request_topic named = delete_topics_named(d, at);
     bool has_id = !uuid_is_zero(named.topic_id);
-    struct str key = named.name;
+    bool has_name = !str_is_null(named.name);
     struct delete_topics_response_topic *out;
+    struct str key;
 
-    if (str_is_null(named.name)) {
-        uint8_t *bytes = arena_raw(d->r->arena, 1 + sizeof(named.topic_id));
-
-        bytes[0] = '/'; /* in no topic's name */
-        memcpy(bytes + 1, named.topic_id.bytes, sizeof(named.topic_id));
-        key = str_sub(bytes, 1 + sizeof(named.topic_id));
+    if (has_name == has_id) {
+        delete_topics_refuse(delete_topics_answer(d, &named),
+                             has_name ? "a topic has either a name or an id "
+                                        "here"
+                                      : "neither a name nor an id");
+        return;
     }
+    key = delete_topics_key(d, &named);
     out = map_find(by_key, key);
     if (out != NULL) {
         delete_topics_refuse(out, "the request names this topic twice");
         return;
     }
-    out = &d->response.responses[d->response.responses_count++];
-    delete_topics_response_topic_init(out);
-    out->name = named.name;
-    out->topic_id = named.topic_id;
-    map_put(by_key, key, out);
-    if (!str_is_null(named.name) && has_id) {
-        delete_topics_refuse(out, "a topic has either a name or an id here");
-    } else if (str_is_null(named.name) && !has_id) {
-        delete_topics_refuse(out, "neither a name nor an id");
-    }
+    map_put(by_key, key, delete_topics_answer(d, &named));
 }
 
 static void delete_topics_start(struct delete_topics *d,

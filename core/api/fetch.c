@@ -285,10 +285,10 @@ static uint64_t fetch_look(struct fetch_item *item, uint64_t limit)
         return 0;
     }
     item->replica = found.replica;
-    item->err =
-        f->body.replica_id >= 0 || f->body.replica_state.replica_id >= 0
-            ? ERR_NOT_LEADER_OR_FOLLOWER
-            : lookup_check_epoch(found.replica, wish->current_leader_epoch);
+    item->err = f->body.replica_id >= 0 || f->body.replica_state.replica_id >= 0
+                    ? ERR_NOT_LEADER_OR_FOLLOWER
+                    : lookup_check_epoch(found.replica,
+                                         MAX(wish->current_leader_epoch, -1));
     if (item->err == ERR_NONE && f->r->version < 10 &&
         found.topic->settings.compression_type == TOPIC_COMPRESSION_ZSTD) {
         item->err = ERR_UNSUPPORTED_COMPRESSION_TYPE;

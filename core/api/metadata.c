@@ -34,6 +34,7 @@ struct metadata_create {
 /* A topic that the request names, once. */
 struct metadata_item {
     struct lookup_topic named;
+    enum err refused;               /* what it names is no topic's name */
     struct metadata_create *create; /* NULL: it is not made */
 };
 
@@ -82,11 +83,34 @@ void handle_metadata(struct api_request *r)
     flow_start(&r->flow, metadata_steps, ARRAY_COUNT(metadata_steps));
 }
 
+/* From version 12 on an id says which topic, whatever the name beside it;
+ * before there are none, and a name is a must. To name nothing at all is an
+ * accident for Kafka: -1, where others would do better. */
+static enum err metadata_refuse(const struct metadata *m,
+                                const struct metadata_request_topic *in)
+{
+    bool has_id = !uuid_is_zero(in->topic_id);
+
+    if (m->r->version >= 12) {
+        return str_is_null(in->name) && !has_id ? ERR_UNKNOWN_SERVER_ERROR
+                                                : ERR_NONE;
+    }
+    return str_is_null(in->name) || has_id ? ERR_INVALID_REQUEST : ERR_NONE;
+}
+
+/* The topic that is meant; NULL: there is none. */
+static const struct topic *metadata_find(const struct metadata *m,
+                                         const struct metadata_item *item)
+{
+    return item->refused == ERR_NONE ? lookup_topic(m->r, &item->named) : NULL;
+}
+
 /* What stands for a topic among those named: its id, where there is one. */
 static struct str metadata_key(const struct metadata *m,
-                               const struct lookup_topic *named)
+                               const struct metadata_item *item)
 {
-    const struct topic *topic = lookup_topic(m->r, named);
+    const struct lookup_topic *named = &item->named;
+    const struct topic *topic = metadata_find(m, item);
 
     if (topic != NULL || named->by_id) {
         return lookup_key(
@@ -112,11 +136,12 @@ static enum flow_verdict metadata_gather(struct flow *flow)
         struct metadata_item *item = &m->items[m->items_count];
         struct str key;
 
-        item->named = (struct lookup_topic){.name = in->name,
-                                            .id = in->topic_id,
-                                            .by_id = m->r->version >= 12 &&
-                                                     str_is_null(in->name)};
-        key = metadata_key(m, &item->named);
+        item->named = (struct lookup_topic){
+            .name = in->name,
+            .id = in->topic_id,
+            .by_id = m->r->version >= 12 && !uuid_is_zero(in->topic_id)};
+        item->refused = metadata_refuse(m, in);
+        key = metadata_key(m, item);
         if (map_find(&by_key, key) == NULL) {
             map_put(&by_key, key, item);
             m->items_count++;
@@ -145,9 +170,9 @@ static void metadata_made(struct controller_change *change)
 static bool metadata_wants(const struct metadata *m,
                            const struct metadata_item *item)
 {
-    return !item->named.by_id && !str_is_null(item->named.name) &&
+    return !item->named.by_id && item->refused == ERR_NONE &&
            m->creates_count < METADATA_CREATES_MAX &&
-           lookup_topic(m->r, &item->named) == NULL;
+           metadata_find(m, item) == NULL;
 }
 
 static void metadata_start(struct metadata *m, struct metadata_item *item)
@@ -228,8 +253,8 @@ static enum err metadata_missing(const struct metadata_item *item)
 {
     const struct lookup_topic *named = &item->named;
 
-    if (str_is_null(named->name) && !named->by_id) {
-        return ERR_INVALID_REQUEST; /* ids are known from version 12 on */
+    if (item->refused != ERR_NONE) {
+        return item->refused;
     }
     if (!named->by_id && topic_name_check(named->name, NULL) != ERR_NONE) {
         return ERR_INVALID_TOPIC_EXCEPTION;
@@ -251,7 +276,7 @@ static void metadata_answer_named(struct metadata *m)
                                    sizeof(*response->topics));
     for (int32_t i = 0; i < m->items_count; i++) {
         const struct metadata_item *item = &m->items[i];
-        const struct topic *topic = lookup_topic(m->r, &item->named);
+        const struct topic *topic = metadata_find(m, item);
         struct metadata_response_topic *out = &response->topics[i];
 
         if (topic != NULL) {
@@ -260,10 +285,10 @@ static void metadata_answer_named(struct metadata *m)
         }
         metadata_response_topic_init(out);
         out->error_code = err_wire(metadata_missing(item));
-        out->name = item->named.name;
         out->topic_id = item->named.id;
-        if (str_is_null(out->name) && !item->named.by_id) {
-            out->name = STR_LIT(""); /* not null before version 12 */
+        if (!item->named.by_id || item->refused != ERR_NONE) {
+            out->name =
+                str_is_null(item->named.name) ? STR_LIT("") : item->named.name;
         }
     }
 }

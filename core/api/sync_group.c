@@ -32,6 +32,14 @@ static void sync_group_done(struct coordinator_ask *ask)
     api_answer_end(r);
 }
 
+/* From version 5 on a client says what it believes was chosen. */
+static bool sync_group_is_vague(const struct api_request *r,
+                                const struct sync_group_request *body)
+{
+    return r->version >= 5 && (str_is_null(body->protocol_type) ||
+                               str_is_null(body->protocol_name));
+}
+
 static void sync_group_gone(struct request *request)
 {
     struct api_request *r = request->context;
@@ -71,6 +79,11 @@ void handle_sync_group(struct api_request *r)
                                  .arena = r->arena,
                                  .group_id = body.group_id,
                                  .done = sync_group_done};
+    if (sync_group_is_vague(r, &body)) {
+        s->sync.ask.err = ERR_INCONSISTENT_GROUP_PROTOCOL;
+        sync_group_done(&s->sync.ask);
+        return;
+    }
     s->sync.in = (struct group_sync){
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,

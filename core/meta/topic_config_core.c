@@ -399,6 +399,7 @@ bool topic_name_is_reserved(struct str name)
         {"__consumer_offsets", 18},
         {"__transaction_state", 19},
         {"__share_group_state", 19},
+        {"__cluster_metadata", 18},
     };
     struct str lanes = STR_LIT("__lanes.");
 

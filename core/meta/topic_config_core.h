@@ -112,7 +112,7 @@ struct str topic_config_text(const struct topic_config *config,
 MUST_USE enum err topic_name_check(struct str name, struct why *why);
 
 /* Names that are never a client's to create, produce to or delete: those of
- * Kafka's internal topics, and "__lanes." of ours. */
+ * Kafka's internal topics and its quorum, and "__lanes." of ours. */
 bool topic_name_is_reserved(struct str name);
 
 enum { TOPIC_NAME_BYTES_MAX = 249 };

@@ -149,6 +149,12 @@ static void delete_topics_refuses_what_is_unclear(void **state)
     assert_int_equal(out.responses[1].error_code, ERR_INVALID_REQUEST);
     assert_int_equal(out.responses[2].error_code, ERR_INVALID_REQUEST);
     assert_int_equal(out.responses[3].error_code, ERR_UNKNOWN_TOPIC_ID);
+    topics[1] = (struct delete_topics_request_topic){.topic_id = id};
+    in.topics_count = 2; /* once by its name, once by its id */
+    assert_true(
+        client_ask(&client, API_DELETE_TOPICS, 6, delete_topics, &in, &out));
+    assert_int_equal(out.responses_count, 1);
+    assert_int_equal(out.responses[0].error_code, ERR_INVALID_REQUEST);
     topics[0] = (struct delete_topics_request_topic){.topic_id = id};
     in.topics_count = 1;
     assert_true(

@@ -173,6 +173,7 @@ static void some_names_are_reserved(void **unused)
     assert_true(topic_name_is_reserved(STR_LIT("__consumer_offsets")));
     assert_true(topic_name_is_reserved(STR_LIT("__transaction_state")));
     assert_true(topic_name_is_reserved(STR_LIT("__share_group_state")));
+    assert_true(topic_name_is_reserved(STR_LIT("__cluster_metadata")));
     assert_true(topic_name_is_reserved(STR_LIT("__lanes.orders")));
     assert_false(topic_name_is_reserved(STR_LIT("__lanes")));
     assert_false(topic_name_is_reserved(STR_LIT("orders")));
