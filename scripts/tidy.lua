@@ -29,7 +29,7 @@ local FOR_TESTS = {
     ["a test looks into what the product only changes"] =
         "producer_state_find offsets_count rows_count state_find_offset " ..
         "topic_find_override replica_high_watermark quorum_applied " ..
-        "quorum_last quorum_term",
+        "quorum_last quorum_term reserve_is_held",
     ["the text of a transcript"] = "group_state_name row_kind_name",
     ["a step of the simulator or of a fuzzer"] =
         "log_abandon log_producers_open log_producers_close " ..
