@@ -218,6 +218,13 @@ MUST_USE enum err log_restart_at(struct log *log, int64_t offset,
  * it are deleted after file_delete_delay_ms. */
 MUST_USE enum err log_raise_start(struct log *log, int64_t offset,
                                   struct why *why);
+/* The same in two halves, for an owner that waits for no disk: the first on a
+ * disk thread, while the log is open, durable on return; then the second on the
+ * owner loop, with the same offset. A crash between them has raised it. */
+MUST_USE enum err log_store_start(const struct log *log, int64_t offset,
+                                  struct why *why);
+MUST_USE enum err log_begin_at(struct log *log, int64_t offset,
+                                  struct why *why);
 /* Owner loop. Retention by time and size; gives how long nothing will be due,
  * in ms (INT64_MAX: until something is appended). retention_wall_ms: the
  * guarded clock (design decision 22). */

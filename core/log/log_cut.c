@@ -359,9 +359,23 @@ static enum err log_retain_some(struct log *log, int64_t wall_ms, bool retain,
     return err;
 }
 
-enum err log_raise_start(struct log *log, int64_t offset, struct why *why)
+enum err log_store_start(const struct log *log, int64_t offset, struct why *why)
+{
+    return checkpoint_save_start(log->env->disk, log->folder, offset, why);
+}
+
+enum err log_begin_at(struct log *log, int64_t offset, struct why *why)
 {
     int64_t next_ms;
+
+    must(offset <= log_visible_end(log));
+    atomic_store_explicit(&log->view.start, MAX(offset, log_start_offset(log)),
+                          memory_order_release);
+    return log_retain_some(log, 0, false, &next_ms, why);
+}
+
+enum err log_raise_start(struct log *log, int64_t offset, struct why *why)
+{
     enum err err;
 
     if (offset <= log_start_offset(log)) {
@@ -370,12 +384,8 @@ enum err log_raise_start(struct log *log, int64_t offset, struct why *why)
     if (offset > log_visible_end(log)) {
         return ERR_OFFSET_OUT_OF_RANGE;
     }
-    err = checkpoint_save_start(log->env->disk, log->folder, offset, why);
-    if (err) {
-        return err;
-    }
-    atomic_store_explicit(&log->view.start, offset, memory_order_release);
-    return log_retain_some(log, 0, false, &next_ms, why);
+    err = log_store_start(log, offset, why);
+    return err ? err : log_begin_at(log, offset, why);
 }
 
 int64_t log_retain(struct log *log, int64_t retention_wall_ms)

@@ -360,45 +360,73 @@ static unsigned quorum_trailing(const struct quorum *q, uint64_t index)
     return (unsigned)MIN(limits->trailing, limits->trailing_bytes / each);
 }
 
-/* The machine is durable up to index: keep that, tell raft, cut the log, in
- * this order. A crash in between, or a disk that is full, leaves a log that is
- * longer than needed. Errors: ERR_FULL; any other one ends the node. */
-static enum err quorum_checkpoint_keep(struct quorum *q, uint64_t index)
+static void quorum_checkpoint_end(struct quorum *q, enum err err)
+{
+    if (err != ERR_NONE && err != ERR_BUSY) {
+        trace(TRACE_WARN,
+              "quorum: no checkpoint at %llu: %s; the log of entries stays "
+              "long, and it is tried again",
+              (unsigned long long)q->checkpoint.index, err_text(err));
+    }
+    quorum_checkpoint_over(q, err);
+}
+
+/* It is on disk: tells raft, then cuts the log, in this order. A crash in
+ * between leaves a log that is longer than needed. */
+static enum err quorum_checkpoint_cut(struct quorum *q, uint64_t first,
+                                      struct why *why)
+{
+    const struct stable_checkpoint *c = storage_checkpoint(q->storage);
+    struct raft_event event = {.type = RAFT_SNAPSHOT};
+    struct raft_buffer buffer;
+
+    event.snapshot.metadata.index = c->index;
+    event.snapshot.metadata.term = (raft_term)c->term;
+    event.snapshot.metadata.configuration_index = c->voters_index;
+    buffer =
+        (struct raft_buffer){(void *)(uintptr_t)c->voters.ptr, c->voters.len};
+    must(raft_configuration_decode(
+             &buffer, &event.snapshot.metadata.configuration) == 0);
+    event.snapshot.trailing = q->checkpoint_trailing;
+    (void)step_run(q, &event);
+    return first == 0 || q->broken ? ERR_NONE
+                                   : storage_cut_head(q->storage, first, why);
+}
+
+static void quorum_checkpoint_saved(struct storage_save *save, enum err err)
+{
+    struct quorum *q = container_of(save, struct quorum, save);
+
+    must(!q->stepping);
+    if (err == ERR_NONE && !q->broken && !q->closing) {
+        err = quorum_checkpoint_cut(q, save->first, &save->why);
+    }
+    if (err != ERR_NONE && err != ERR_FULL && !q->closing) {
+        quorum_fail(q, &save->why);
+    }
+    quorum_checkpoint_end(q, err);
+}
+
+/* The machine is durable up to index: keeps that, on a disk thread. */
+static void quorum_checkpoint_save(struct quorum *q, uint64_t index)
 {
     const struct tail *tail = storage_tail(q->storage);
     const struct stable_checkpoint *c = storage_checkpoint(q->storage);
     const struct tail_change *change = tail_change_at(tail, index);
     unsigned trailing = quorum_trailing(q, index);
-    struct raft_event event = {.type = RAFT_SNAPSHOT};
-    struct raft_buffer buffer;
-    struct why why;
-    enum err err;
+    bool cuts = index > trailing && index - trailing >= tail->first;
 
-    err =
-        change != NULL
-            ? storage_keep_checkpoint(
-                  q->storage, index, q->checkpoint_command, change->index,
-                  str_sub(change->voters, change->bytes), &why)
-            : storage_keep_checkpoint(q->storage, index, q->checkpoint_command,
-                                      c->voters_index, c->voters, &why);
-    if (err == ERR_NONE) {
-        event.snapshot.metadata.index = index;
-        event.snapshot.metadata.term = (raft_term)c->term;
-        event.snapshot.metadata.configuration_index = c->voters_index;
-        buffer = (struct raft_buffer){(void *)(uintptr_t)c->voters.ptr,
-                                      c->voters.len};
-        must(raft_configuration_decode(
-                 &buffer, &event.snapshot.metadata.configuration) == 0);
-        event.snapshot.trailing = trailing;
-        (void)step_run(q, &event);
-        if (index > trailing && index - trailing >= tail->first) {
-            err = storage_cut_head(q->storage, index - trailing + 1, &why);
-        }
-    }
-    if (err != ERR_NONE && err != ERR_FULL) {
-        quorum_fail(q, &why);
-    }
-    return err;
+    q->save = (struct storage_save){
+        .index = index,
+        .command_index = q->checkpoint_command,
+        .voters_index = change != NULL ? change->index : c->voters_index,
+        .voters =
+            change != NULL ? str_sub(change->voters, change->bytes) : c->voters,
+        .first = cuts ? index - trailing + 1 : 0,
+        .done = quorum_checkpoint_saved,
+    };
+    q->checkpoint_trailing = trailing;
+    storage_save(q->storage, &q->save);
 }
 
 static void quorum_checkpoint_done(struct quorum_checkpoint *checkpoint,
@@ -408,15 +436,10 @@ static void quorum_checkpoint_done(struct quorum_checkpoint *checkpoint,
 
     must(q->checkpointing && !q->stepping);
     if (err == ERR_NONE && !q->broken && !q->closing) {
-        err = quorum_checkpoint_keep(q, checkpoint->index);
+        quorum_checkpoint_save(q, checkpoint->index);
+        return;
     }
-    if (err != ERR_NONE && err != ERR_BUSY) {
-        trace(TRACE_WARN,
-              "quorum: no checkpoint at %llu: %s; the log of entries stays "
-              "long, and it is tried again",
-              (unsigned long long)checkpoint->index, err_text(err));
-    }
-    quorum_checkpoint_over(q, err);
+    quorum_checkpoint_end(q, err);
 }
 
 static void quorum_checkpoint_start(struct quorum *q)

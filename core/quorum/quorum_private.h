@@ -46,9 +46,11 @@ struct quorum {
     uint32_t open_count;  /* of queued and submitted */
     uint64_t open_bytes;
     struct quorum_checkpoint checkpoint;
+    struct storage_save save; /* the same, on its way to the disk */
     uint64_t checkpoint_command;
+    unsigned checkpoint_trailing; /* entries kept below it */
     bool checkpoint_due;
-    bool checkpointing;   /* the machine is at it */
+    bool checkpointing;   /* the machine is at it, or the disk */
     uint64_t grown_bytes; /* applied since the last one was asked for */
     void (*checkpoint_done)(void *arg, enum err err);
     void *checkpoint_arg;

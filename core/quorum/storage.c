@@ -444,39 +444,67 @@ void storage_forget(struct storage *storage, uint64_t index,
     tail_forget(&storage->tail, MIN(index, storage->durable), keep_bytes);
 }
 
-enum err storage_keep_checkpoint(struct storage *storage, uint64_t index,
-                                 uint64_t command_index, uint64_t voters_index,
-                                 struct str voters, struct why *why)
+/* On a disk thread. The start of the log may be on disk before its head is cut:
+ * what lies below is in the checkpoint. */
+static void storage_save_run(struct work *work)
 {
-    struct arena arena = {0};
-    struct stable_checkpoint next = {
-        .index = index,
-        .term = storage_term_of(storage, index),
-        .command_index = command_index,
-        .voters_index = voters_index,
-        .voters = arena_str(&arena, voters),
-        .runs = arena_array(&arena, storage->tail.run_count,
+    struct storage_save *save = container_of(work, struct storage_save, work);
+    struct storage *storage = save->storage;
+
+    save->err = stable_keep_checkpoint(storage->env->disk, storage->folder,
+                                       &save->next, &save->why);
+    if (save->err == ERR_NONE && save->first > 0) {
+        save->err =
+            log_store_start(storage->log, (int64_t)save->first, &save->why);
+    }
+}
+
+/* One that failed may be on disk nevertheless; the next one replaces it. */
+static void storage_saved(struct work *work)
+{
+    struct storage_save *save = container_of(work, struct storage_save, work);
+    struct storage *storage = save->storage;
+
+    storage->saving = false;
+    if (save->err == ERR_NONE) {
+        arena_reset(&storage->checkpoint_arena);
+        storage->checkpoint_arena = save->arena;
+        storage->checkpoint = save->next;
+        tail_forget_changes(&storage->tail, save->index);
+    } else {
+        arena_reset(&save->arena);
+    }
+    save->done(save, save->err);
+}
+
+void storage_save(struct storage *storage, struct storage_save *save)
+{
+    const struct tail *tail = &storage->tail;
+    struct stable_checkpoint *next = &save->next;
+
+    must(!storage->saving && storage->closed == NULL);
+    storage->saving = true;
+    save->storage = storage;
+    save->arena = (struct arena){0};
+    *next = (struct stable_checkpoint){
+        .index = save->index,
+        .term = storage_term_of(storage, save->index),
+        .command_index = save->command_index,
+        .voters_index = save->voters_index,
+        .voters = arena_str(&save->arena, save->voters),
+        .runs = arena_array(&save->arena, tail->run_count,
                             sizeof(struct stable_run)),
     };
-    enum err err;
-
-    must(index <= storage->durable && next.term > 0);
+    must(save->index <= storage->durable && next->term > 0);
+    must(save->first <= save->index + 1);
     for (uint32_t i = 0;
-         i < storage->tail.run_count && storage->tail.runs[i].first <= index;
-         i++) {
-        next.runs[next.run_count++] = storage->tail.runs[i];
+         i < tail->run_count && tail->runs[i].first <= save->index; i++) {
+        next->runs[next->run_count++] = tail->runs[i];
     }
-    err =
-        stable_keep_checkpoint(storage->env->disk, storage->folder, &next, why);
-    if (err != ERR_NONE) {
-        arena_reset(&arena);
-        return err;
-    }
-    arena_reset(&storage->checkpoint_arena);
-    storage->checkpoint_arena = arena;
-    storage->checkpoint = next;
-    tail_forget_changes(&storage->tail, index);
-    return ERR_NONE;
+    save->work.run = storage_save_run;
+    save->work.done = storage_saved;
+    save->work.key = (uint64_t)(uintptr_t)storage;
+    env_work(storage->env, &save->work);
 }
 
 enum err storage_cut_head(struct storage *storage, uint64_t first,
@@ -487,7 +515,7 @@ enum err storage_cut_head(struct storage *storage, uint64_t first,
         return ERR_NONE;
     }
     tail_cut_head(&storage->tail, first);
-    return log_raise_start(storage->log, (int64_t)first, why);
+    return log_begin_at(storage->log, (int64_t)first, why);
 }
 
 static void storage_log_closed(void *arg)
@@ -539,7 +567,7 @@ static void storage_pump_run(struct env_task *task)
 
 void storage_close(struct storage *storage, void (*done)(void *arg), void *arg)
 {
-    must(storage->closed == NULL && done != NULL);
+    must(storage->closed == NULL && !storage->saving && done != NULL);
     storage->closed = done;
     storage->closed_arg = arg;
     env_soon(storage->env, &storage->pump);

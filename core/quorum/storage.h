@@ -99,16 +99,30 @@ MUST_USE enum err storage_read(struct storage *storage,
 void storage_forget(struct storage *storage, uint64_t index,
                     uint64_t keep_bytes);
 
-/* Keeps a checkpoint at index, which was applied and is durable here. Durable
- * on return. voters: in force at index, since voters_index.
- * Errors: ERR_DISK, ERR_FULL. */
-MUST_USE enum err storage_keep_checkpoint(struct storage *storage,
-                                          uint64_t index,
-                                          uint64_t command_index,
-                                          uint64_t voters_index,
-                                          struct str voters, struct why *why);
-/* The log begins at first from now on: what lies below is deleted.
- * Errors: ERR_DISK, ERR_FULL. */
+/* A checkpoint to keep, at an index that was applied and is durable here.
+ * Caller's memory, in use until done. */
+struct storage_save {
+    uint64_t index;
+    uint64_t command_index;
+    uint64_t voters_index; /* of the voters in force at index: */
+    struct str voters;     /* borrowed for the call of storage_save() */
+    uint64_t first;        /* the log may begin here then; 0: as it does */
+    /* Later, in a turn of its own: it is on disk, and the storage's.
+     * Errors: ERR_DISK, ERR_FULL: then it is not. */
+    void (*done)(struct storage_save *save, enum err err);
+    struct why why; /* of the error */
+
+    struct storage *storage; /* private from here on */
+    struct work work;
+    struct stable_checkpoint next;
+    struct arena arena;
+    enum err err;
+};
+
+/* Keeps it, on a disk thread; one at a time, and not while it closes. */
+void storage_save(struct storage *storage, struct storage_save *save);
+/* The log begins at save->first from now on, which is on disk: what lies below
+ * is deleted. Errors: ERR_DISK, ERR_FULL. */
 MUST_USE enum err storage_cut_head(struct storage *storage, uint64_t first,
                                    struct why *why);
 

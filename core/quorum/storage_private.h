@@ -35,6 +35,7 @@ struct storage {
     uint64_t left_bytes;   /* on the volume, as far as is known */
     int64_t left_until_ms; /* then it is asked again */
     bool is_full;          /* as it was said last */
+    bool saving;           /* a checkpoint, on a disk thread */
     bool broken;
     bool abandoned; /* the log is being closed, or was never open */
     void (*closed)(void *arg);

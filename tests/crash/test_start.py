@@ -1,5 +1,5 @@
 """What a start on an existing folder waits for: two syncs, one after the
-other, and no more."""
+other, and no more. And what the control loop never waits for."""
 import re
 import time
 
@@ -42,3 +42,16 @@ def test_a_start_waits_for_two_syncs(node, how):
         files = synced_before_it_serves(node)
         assert len(files) == 2 and files[0] == "quorum/term" and re.fullmatch(
             r"quorum/log/\d+\.log", files[1]), files
+
+
+def test_a_checkpoint_is_kept_on_a_disk_thread(node):
+    path = node.folder / "strace"
+    node.start(before=["strace", "-D", "-f", "-y", "-o", str(path), "-e",
+                       "trace=fsync,fdatasync"])
+    with node.connect() as connection:
+        load.create(connection, "t")
+    node.stop()
+    threads = {int(line.split()[0])
+               for line in path.read_text(errors="replace").splitlines()
+               if "/quorum/checkpoint.tmp>" in line and "fdatasync(" in line}
+    assert threads and node.process.pid not in threads

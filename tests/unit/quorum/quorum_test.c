@@ -480,6 +480,58 @@ static void a_checkpoint_under_way_is_waited_for_at_the_end(void **state)
     assert_true(checkpoint_over);
 }
 
+static void to_keep_a_checkpoint_the_loop_waits_for_no_disk(void **state)
+{
+    struct one_node *n = *state;
+    struct one_ask ask;
+    uint64_t syncs;
+
+    n->options.limits.no_trailing = true;
+    n->hold_checkpoint = true;
+    n = opened(state);
+    for (uint32_t i = 1; i <= 20; i++) {
+        done(n, i);
+    }
+    checkpoint_over = false;
+    simenv_run(n->sim, checkpoint_run, n);
+    simclock_run_for_ms(&n->clock, 5000); /* all is quiet */
+    syncs = simdisk_sync_count(n->sim_disk);
+    simenv_run(n->sim, one_checkpoint_run, n);
+    assert_int_equal(simdisk_sync_count(n->sim_disk), syncs);
+    assert_false(checkpoint_over);
+    one_propose(n, &ask, 21); /* meanwhile */
+    one_settle(n);
+    assert_true(checkpoint_over && ask.is_done);
+    assert_int_equal(ask.err, ERR_NONE);
+    assert_true(simdisk_sync_count(n->sim_disk) > syncs);
+    one_die(n, 0);
+    n->hold_checkpoint = false;
+    one_open(n);
+    assert_int_equal(n->err, ERR_NONE);
+    one_settle(n);
+    assert_int_equal(n->applied, n->index_of[21]);
+    assert_int_equal(n->apply_count, 22);
+}
+
+static void a_close_waits_for_a_checkpoint_on_its_way_to_the_disk(void **state)
+{
+    struct one_node *n = opened(state);
+
+    n->hold_checkpoint = true;
+    done(n, 1);
+    checkpoint_over = false;
+    simenv_run(n->sim, checkpoint_run, n);
+    simclock_run_for_ms(&n->clock, 100);
+    simenv_run(n->sim, one_checkpoint_run, n);
+    n->hold_checkpoint = false;
+    one_close(n);
+    assert_true(checkpoint_over);
+    n->apply_count = 0;
+    one_open(n);
+    one_settle(n);
+    assert_int_equal(n->apply_count, 0);
+}
+
 static void a_machine_that_cannot_is_asked_again_later(void **state)
 {
     struct one_node *n = *state;
@@ -883,6 +935,8 @@ int main(void)
         ONE(checkpoints_are_taken_as_the_log_grows),
         ONE(a_machine_older_than_the_checkpoint_gets_what_the_log_has),
         ONE(a_checkpoint_under_way_is_waited_for_at_the_end),
+        ONE(to_keep_a_checkpoint_the_loop_waits_for_no_disk),
+        ONE(a_close_waits_for_a_checkpoint_on_its_way_to_the_disk),
         ONE(a_machine_that_cannot_is_asked_again_later),
         ONE(a_full_disk_takes_no_checkpoint_and_ends_nothing),
         ONE(a_start_on_what_is_there_costs_two_syncs),
