@@ -291,6 +291,41 @@ def test_old_segments_go_and_the_log_starts_later(start_broker):
             assert part["ErrorCode"] == error, offset
 
 
+def test_segments_older_than_the_topic_keeps_go(start_broker):
+    """retention.ms by the time of the records, as Kafka has it; the newest
+    segment goes, too, once it has been rolled."""
+    broker = start_broker(**{"storage.retention_check": "100ms"})
+    with Connection(broker.bootstrap) as raw:
+        create(raw, "t", **{"segment.bytes": str(1 << 20),
+                            "retention.ms": "3000"})
+        for _ in range(6):
+            append(raw, "t", batch([os.urandom(400_000)]))
+        assert look_up(raw, "t", -2)[0] == 0
+        began = time.monotonic()
+        while look_up(raw, "t", -2)[0] < 4:
+            assert time.monotonic() - began < 10
+            time.sleep(0.05)
+        assert time.monotonic() - began > 2
+        assert fetch(raw, "t", 0)["ErrorCode"] == 1
+        assert look_up(raw, "t", -1)[0] == 6
+
+
+@pytest.mark.parametrize("setting,made", [
+    ("true", True), ("loopback", True), ("false", False)])
+def test_topics_make_themselves_as_the_setting_says(
+        setting, made, start_broker):
+    """And as the request says: where it does not want it, never."""
+    broker = start_broker(auto_create=setting)
+    with Connection(broker.bootstrap) as raw:
+        for wanted in False, True:
+            told = raw.call("Metadata", 9, Topics=[{"Name": "t"}],
+                            AllowAutoTopicCreation=wanted)["Topics"][0]
+            there = wanted and made
+            assert told["ErrorCode"] == (0 if there else 3)
+            assert len(told["Partitions"]) == there
+        assert ("t" in topics(raw)) == made
+
+
 def switches(pid):
     """How often the threads of a process went to sleep so far."""
     total = 0

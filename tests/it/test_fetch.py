@@ -1,4 +1,5 @@
 """Fetch, its sessions, ListOffsets and epochs on the wire."""
+import functools
 import struct
 import threading
 import time
@@ -8,6 +9,7 @@ import crc32c
 import pytest
 
 import records
+from calls import append, fetch, look_up, offsets, topic_id
 from records import batch
 from wire import Connection
 
@@ -19,38 +21,14 @@ TIME = int(time.time()) * 1000 - 3_600_000
 
 @pytest.fixture
 def produce(raw):
-    def produce(topic, *batches, partition=0):
-        for one in batches:
-            answer = raw.call("Produce", 9, Acks=-1, TimeoutMs=10000,
-                              TopicData=[{"Name": topic, "PartitionData": [
-                                  {"Index": partition, "Records": one}]}])
-            part = answer["Responses"][0]["PartitionResponses"][0]
-            assert part["ErrorCode"] == 0, part
-    return produce
-
-
-def ask(raw, topic, offset=0, version=11, *, wait=0, low=0, high=1 << 26,
-        part_high=1 << 26, epoch=-1, partition=0):
-    answer = raw.call("Fetch", version, ReplicaId=-1, MaxWaitMs=wait,
-                      MinBytes=low, MaxBytes=high, Topics=[{
-                          "Topic": topic, "Partitions": [{
-                              "Partition": partition, "FetchOffset": offset,
-                              **({"CurrentLeaderEpoch": epoch}
-                                 if version >= 9 else {}),
-                              "PartitionMaxBytes": part_high}]}])
-    return answer["Responses"][0]["Partitions"][0]
-
-
-def offsets(part):
-    return [o for b in records.batches(part["Records"] or b"")
-            for o, _, _ in b.records()]
+    return functools.partial(append, raw)
 
 
 @pytest.mark.parametrize("version", range(4, 13))
 def test_every_version_reads(version, raw, topic, create, produce):
     create(topic)
     produce(topic, batch([b"a", b"b"]), batch([b"c"], gzipped=True))
-    part = ask(raw, topic, version=version)
+    part = fetch(raw, topic, version=version)
     assert part["ErrorCode"] == 0 and offsets(part) == [0, 1, 2]
     assert part["HighWatermark"] == part["LastStableOffset"] == 3
 
@@ -59,9 +37,7 @@ def test_every_version_reads(version, raw, topic, create, produce):
 def test_by_topic_id(version, raw, topic, create, produce):
     create(topic)
     produce(topic, batch([b"a", b"b"]))
-    topic_id = raw.call("Metadata", 12, Topics=[{"Name": topic}])[
-        "Topics"][0]["TopicId"]
-    for given, error in (topic_id, 0), (uuid.uuid4(), UNKNOWN_TOPIC_ID):
+    for given, error in (topic_id(raw, topic), 0), (uuid.uuid4(), UNKNOWN_TOPIC_ID):
         answer = raw.call("Fetch", version, MaxWaitMs=0, MinBytes=0, Topics=[{
             "TopicId": given, "Partitions": [
                 {"Partition": 0, "PartitionMaxBytes": 1000}]}])
@@ -75,9 +51,9 @@ def test_an_offset_inside_a_batch_returns_that_batch(raw, topic, create,
                                                      produce):
     create(topic)
     produce(topic, batch([b"a"] * 10), batch([b"b"] * 10))
-    assert offsets(ask(raw, topic, 7)) == list(range(20))
-    assert offsets(ask(raw, topic, 10)) == list(range(10, 20))
-    assert offsets(ask(raw, topic, 20)) == []
+    assert offsets(fetch(raw, topic, 7)) == list(range(20))
+    assert offsets(fetch(raw, topic, 10)) == list(range(10, 20))
+    assert offsets(fetch(raw, topic, 20)) == []
 
 
 @pytest.mark.parametrize("version", (4, 11, 12))
@@ -85,40 +61,38 @@ def test_outside_of_the_log(version, raw, topic, create, produce):
     create(topic)
     produce(topic, batch([b"a"]))
     for offset in 2, 1 << 60, -5:
-        assert ask(raw, topic, offset, version)["ErrorCode"] == OUT_OF_RANGE
-    assert ask(raw, topic, 0, version, partition=9)["ErrorCode"] == (
+        assert fetch(raw, topic, offset, version)["ErrorCode"] == OUT_OF_RANGE
+    assert fetch(raw, topic, 0, version, partition=9)["ErrorCode"] == (
         UNKNOWN_TOPIC)
-    assert ask(raw, topic + "-not", 0, version)["ErrorCode"] == UNKNOWN_TOPIC
+    assert fetch(raw, topic + "-not", 0, version)["ErrorCode"] == UNKNOWN_TOPIC
 
 
 def test_the_first_batch_is_whole_whatever_the_limits(raw, topic, create,
                                                       produce):
     create(topic)
     produce(topic, *(batch([b"x" * 5000]) for _ in range(4)))
-    assert offsets(ask(raw, topic, part_high=1)) == [0]
-    assert offsets(ask(raw, topic, high=1)) == [0]
-    assert offsets(ask(raw, topic, 2, part_high=5000)) == [2]
-    assert offsets(ask(raw, topic, part_high=11000)) == [0, 1]
+    assert offsets(fetch(raw, topic, part_high=1)) == [0]
+    assert offsets(fetch(raw, topic, high=1)) == [0]
+    assert offsets(fetch(raw, topic, 2, part_high=5000)) == [2]
+    assert offsets(fetch(raw, topic, part_high=11000)) == [0, 1]
 
 
 def test_it_waits_for_min_bytes_but_not_beyond_max_wait(
         bootstrap, raw, topic, create, produce):
     create(topic)
     began = time.monotonic()
-    assert offsets(ask(raw, topic, wait=400, low=1)) == []
+    assert offsets(fetch(raw, topic, wait=400, low=1)) == []
     assert 0.35 <= time.monotonic() - began < 2
 
     def later():
         with Connection(bootstrap) as other:
             time.sleep(0.3)
-            other.call("Produce", 9, Acks=-1, TimeoutMs=1000, TopicData=[{
-                "Name": topic, "PartitionData": [
-                    {"Index": 0, "Records": batch([b"x"])}]}])
+            append(other, topic, batch([b"x"]))
 
     thread = threading.Thread(target=later)
     thread.start()
     began = time.monotonic()
-    assert offsets(ask(raw, topic, wait=10_000, low=1)) == [0]
+    assert offsets(fetch(raw, topic, wait=10_000, low=1)) == [0]
     assert 0.2 <= time.monotonic() - began < 3
     thread.join()
 
@@ -128,8 +102,8 @@ def test_epochs_ahead_of_the_leader_or_behind(raw, topic, create, produce):
     produce(topic, batch([b"x"]))
     epoch = raw.call("Metadata", 9, Topics=[{"Name": topic}])[
         "Topics"][0]["Partitions"][0]["LeaderEpoch"]
-    assert ask(raw, topic, epoch=epoch)["ErrorCode"] == 0
-    assert ask(raw, topic, epoch=epoch + 1)["ErrorCode"] == UNKNOWN_EPOCH
+    assert fetch(raw, topic, epoch=epoch)["ErrorCode"] == 0
+    assert fetch(raw, topic, epoch=epoch + 1)["ErrorCode"] == UNKNOWN_EPOCH
     for version in range(2, 5):
         answer = raw.call(
             "OffsetForLeaderEpoch", version, Topics=[{
@@ -203,15 +177,6 @@ def test_sessions_that_are_not_there_or_not_in_step(raw, topic, create):
     assert session.fetch(topic, [0])["ErrorCode"] == 0
     session.epoch = 1
     assert session.fetch(topic)["ErrorCode"] == NO_SESSION
-
-
-def look_up(raw, topic, timestamp, version):
-    answer = raw.call("ListOffsets", version, ReplicaId=-1, Topics=[{
-        "Name": topic, "Partitions": [
-            {"PartitionIndex": 0, "Timestamp": timestamp}]}])
-    part = answer["Topics"][0]["Partitions"][0]
-    assert part["ErrorCode"] == 0, part
-    return part["Offset"], part["Timestamp"]
 
 
 @pytest.mark.parametrize("version", range(1, 12))

@@ -7,6 +7,7 @@ import pytest
 
 import clients
 import records
+from calls import append
 from clients import Member
 
 SESSION_MS, HEARTBEAT_MS = 6000, 1000
@@ -17,14 +18,10 @@ FAST = {"session_ms": SESSION_MS, "heartbeat_ms": HEARTBEAT_MS}
 def fill(raw):
     """Appends values to each partition of a topic, a batch a partition."""
     def fill(topic, partitions, values):
-        answer = raw.call("Produce", 8, Acks=-1, TimeoutMs=10000, TopicData=[{
-            "Name": topic, "PartitionData": [
-                {"Index": p, "Records": records.batch(
-                    [b"%d-%s" % (p, v) for v in values])}
-                for p in range(partitions)]}])
-        for part in answer["Responses"][0]["PartitionResponses"]:
-            assert part["ErrorCode"] == 0, part
-        return {b"%d-%s" % (p, v) for p in range(partitions) for v in values}
+        sent = [[b"%d-%s" % (p, v) for v in values] for p in range(partitions)]
+        for p, here in enumerate(sent):
+            append(raw, topic, records.batch(here), partition=p)
+        return {v for here in sent for v in here}
     return fill
 
 

@@ -1,6 +1,7 @@
 """What clients may take together: memory, connections, time."""
 import pathlib
 import signal
+import struct
 import threading
 import time
 
@@ -8,8 +9,8 @@ import pytest
 
 from clients import os
 from records import batch
-from test_broker import create
-from test_members import join
+from calls import append, create, fetch, to_fetch, to_produce
+from test_members import join, to_join
 from wire import Closed, Connection
 
 pytestmark = pytest.mark.ours
@@ -18,9 +19,8 @@ MIB = 1 << 20
 
 def frame(connection, size):
     """A whole Produce request of one record of so many bytes."""
-    return connection.frame("Produce", 9, Acks=-1, TimeoutMs=10000, TopicData=[
-        {"Name": "t", "PartitionData": [
-            {"Index": 0, "Records": batch([b"x" * size])}]}])
+    return connection.frame("Produce", 9, **to_produce(
+        "t", batch([b"x" * size])))
 
 
 def resident(broker):
@@ -92,6 +92,56 @@ def test_200_clients_with_half_a_frame_each_stay_within_the_memory(
             connection.close()
 
 
+def test_a_frame_that_is_only_announced_takes_no_memory(start_broker):
+    """50 of 100 MiB each, of which 100 bytes come."""
+    broker = start_broker()
+    connections = [Connection(broker.bootstrap) for _ in range(50)]
+    before = resident(broker)
+    try:
+        for connection in connections:
+            connection.socket.sendall(
+                struct.pack(">i", 100 * MIB) + frame(connection, MIB)[4:104])
+        time.sleep(1)
+        assert resident(broker) - before < 16 * MIB
+    finally:
+        for connection in connections:
+            connection.close()
+
+
+def test_a_client_that_never_reads_costs_little_and_holds_up_nobody(tight):
+    """Its requests are not read any more, and what it asked for stays on the
+    disk until there is room on its connection."""
+    with Connection(tight.bootstrap) as raw:
+        append(raw, "t", *(batch([os.urandom(MIB)]) for _ in range(8)))
+        greedy = [Connection(tight.bootstrap) for _ in range(8)]
+        try:
+            for connection in greedy:
+                connection.socket.setblocking(False)
+                asked = connection.frame("Fetch", 11, **to_fetch("t")) * 2000
+                sent = 0
+                try:
+                    while sent < len(asked):
+                        sent += connection.socket.send(asked[sent:])
+                        time.sleep(0.005)
+                except BlockingIOError:
+                    pass
+            began = time.monotonic()
+            for _ in range(20):
+                append(raw, "t", batch([b"x"]))
+                assert fetch(raw, "t", part_high=1)["ErrorCode"] == 0
+            assert time.monotonic() - began < 5
+            assert resident(tight) < 32 * MIB + 24 * MIB
+            # Who begins to read gets all that it asked for.
+            greedy[0].socket.setblocking(True)
+            greedy[0].socket.settimeout(20)
+            for _ in range(5):
+                _, answer = greedy[0].receive_frame()
+                assert len(answer) > 8 * MIB
+        finally:
+            for connection in greedy:
+                connection.close()
+
+
 def test_connections_have_a_limit(start_broker):
     broker = start_broker(**{"limits.connections": "5"})
     kept = []
@@ -139,16 +189,10 @@ def test_sigterm_ends_it_though_joins_and_fetches_are_parked(start_broker):
         create(parked[0], "t")
         for i, connection in enumerate(parked[:2]):
             asked = join(connection, f"g{i}")
-            connection.send("JoinGroup", 7, **{
-                "GroupId": f"g{i}", "SessionTimeoutMs": 60000,
-                "RebalanceTimeoutMs": 60000, "MemberId": asked["MemberId"],
-                "ProtocolType": "consumer", "Protocols": [
-                    {"Name": "range", "Metadata": b"hello"}]})
+            connection.send("JoinGroup", 7, **to_join(
+                f"g{i}", asked["MemberId"], RebalanceTimeoutMs=60_000))
         for connection in parked[2:]:
-            connection.send(
-                "Fetch", 11, ReplicaId=-1, MaxWaitMs=60_000, MinBytes=1,
-                Topics=[{"Topic": "t", "Partitions": [
-                    {"Partition": 0, "PartitionMaxBytes": 1000}]}])
+            connection.send("Fetch", 11, **to_fetch("t", wait=60_000, low=1))
         time.sleep(0.5)
         began = time.monotonic()
         os.kill(pid, signal.SIGTERM)

@@ -3,6 +3,7 @@ import threading
 
 import pytest
 
+import calls
 from wire import Connection
 
 ILLEGAL_GENERATION, INCONSISTENT, UNKNOWN_MEMBER, SESSION = 22, 23, 25, 26
@@ -10,11 +11,16 @@ REBALANCE, UNKNOWN_TOPIC, MEMBER_ID_REQUIRED, FENCED = 27, 3, 79, 82
 PROTOCOLS = [{"Name": "range", "Metadata": b"hello"}]
 
 
+def to_join(group, member="", **values):
+    """The fields of a JoinGroup request."""
+    return {"GroupId": group, "SessionTimeoutMs": 10000,
+            "RebalanceTimeoutMs": 10000, "MemberId": member,
+            "ProtocolType": "consumer", "Protocols": PROTOCOLS, **values}
+
+
 def join(connection, group, version=7, member="", **values):
-    return connection.call("JoinGroup", version, **{
-        "GroupId": group, "SessionTimeoutMs": 10000,
-        "RebalanceTimeoutMs": 10000, "MemberId": member,
-        "ProtocolType": "consumer", "Protocols": PROTOCOLS, **values})
+    return connection.call("JoinGroup", version,
+                           **to_join(group, member, **values))
 
 
 def sync(connection, group, joined, assignments=(), version=5):
@@ -111,6 +117,32 @@ def test_a_second_member_makes_the_first_join_again(bootstrap, raw, topic):
         assert beat(raw, topic, first) == ILLEGAL_GENERATION
 
 
+def test_a_rebalance_waits_for_a_member_that_was_given_an_id(
+        bootstrap, raw, topic):
+    """A pending member: it has its id, and has not come back with it yet."""
+    first = enter(raw, topic)
+    sync(raw, topic, first, [(first["MemberId"], b"all")])
+    with Connection(bootstrap) as other, Connection(bootstrap) as third:
+        pending = join(other, topic)
+        assert pending["ErrorCode"] == MEMBER_ID_REQUIRED
+        got = []
+        thread = threading.Thread(
+            target=lambda: got.append(enter(third, topic)))
+        thread.start()
+        while beat(raw, topic, first) == 0:
+            pass
+        raw.send("JoinGroup", 7, **to_join(topic, first["MemberId"]))
+        raw.socket.settimeout(1)
+        with pytest.raises(TimeoutError):
+            raw.receive("JoinGroup", 7)
+        second = join(other, topic, member=pending["MemberId"])
+        raw.socket.settimeout(20)
+        again = raw.receive("JoinGroup", 7)
+        thread.join()
+        assert {m["MemberId"] for m in again["Members"]} == {
+            j["MemberId"] for j in (first, second, *got)}
+
+
 def test_a_static_member_is_replaced_and_the_old_one_fenced(
         bootstrap, raw, topic):
     static = {"GroupInstanceId": "a"}
@@ -151,8 +183,7 @@ def test_offsets_of_a_group_without_members(version, raw, topic, create):
 
 def test_offsets_by_topic_id(raw, topic, create):
     create(topic)
-    topic_id = raw.call("Metadata", 12, Topics=[{"Name": topic}])[
-        "Topics"][0]["TopicId"]
+    topic_id = calls.topic_id(raw, topic)
     answer = raw.call("OffsetCommit", 10, GroupId=topic, Topics=[{
         "TopicId": topic_id, "Partitions": [
             {"PartitionIndex": 0, "CommittedOffset": 7}]}])
@@ -171,13 +202,9 @@ def test_commits_are_fenced(raw, topic, create):
     sync(raw, topic, joined, [(joined["MemberId"], b"all")])
 
     def commit(**values):
-        answer = raw.call("OffsetCommit", 7, **{
-            "GroupId": topic,
+        return calls.commit(raw, topic, topic, 1, **{
             "GenerationIdOrMemberEpoch": joined["GenerationId"],
-            "MemberId": joined["MemberId"], "Topics": [{
-                "Name": topic, "Partitions": [
-                    {"PartitionIndex": 0, "CommittedOffset": 1}]}], **values})
-        return answer["Topics"][0]["Partitions"][0]["ErrorCode"]
+            "MemberId": joined["MemberId"], **values})
 
     assert commit() == 0
     assert commit(GenerationIdOrMemberEpoch=9) == ILLEGAL_GENERATION

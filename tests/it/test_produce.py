@@ -1,4 +1,5 @@
 """Produce on the wire: what is taken, what is refused, and with which word."""
+import functools
 import struct
 import time
 import uuid
@@ -6,35 +7,28 @@ import zlib
 
 import pytest
 
+import calls
 import records
 from records import batch
 from wire import Connection
 
 CORRUPT, UNKNOWN_TOPIC, TOO_LARGE, BAD_ACKS = 2, 3, 10, 21
-INVALID_REQUEST, OUT_OF_ORDER, FENCED, BAD_TXN_STATE = 42, 45, 47, 48
+INVALID_TIMESTAMP, INVALID_REQUEST, OUT_OF_ORDER, FENCED, BAD_TXN_STATE = (
+    32, 42, 45, 47, 48)
 NO_TRANSACTIONS, INVALID_RECORD, UNKNOWN_TOPIC_ID = 53, 87, 100
 
 
 @pytest.fixture
 def produce(raw, topic):
     """Produces to partition 0; the partition's part of the answer."""
-    def produce(data, version=9, acks=-1, **extra):
-        answer = raw.call("Produce", version, Acks=acks, TimeoutMs=10000,
-                          TopicData=[{"Name": topic, "PartitionData": [
-                              {"Index": 0, "Records": data}]}], **extra)
-        return answer["Responses"][0]["PartitionResponses"][0]
-    return produce
+    return functools.partial(calls.produce, raw, topic)
 
 
 @pytest.fixture
 def fetch(raw, topic):
     """All batches of partition 0 from an offset on."""
     def fetch(offset=0):
-        answer = raw.call("Fetch", 11, ReplicaId=-1, MaxWaitMs=0, MinBytes=0,
-                          Topics=[{"Topic": topic, "Partitions": [
-                              {"Partition": 0, "FetchOffset": offset,
-                               "PartitionMaxBytes": 1 << 26}]}])
-        part = answer["Responses"][0]["Partitions"][0]
+        part = calls.fetch(raw, topic, offset)
         assert part["ErrorCode"] == 0, part
         return list(records.batches(part["Records"] or b""))
     return fetch
@@ -63,9 +57,7 @@ def test_every_version_appends(version, topic, create, produce, fetch):
 
 def test_by_topic_id(topic, create, raw, fetch):
     create(topic)
-    topic_id = raw.call("Metadata", 12, Topics=[{"Name": topic}])[
-        "Topics"][0]["TopicId"]
-    for given, error in (topic_id, 0), (uuid.uuid4(), UNKNOWN_TOPIC_ID):
+    for given, error in (calls.topic_id(raw, topic), 0), (uuid.uuid4(), UNKNOWN_TOPIC_ID):
         answer = raw.call("Produce", 13, Acks=-1, TimeoutMs=1000, TopicData=[{
             "TopicId": given, "PartitionData": [
                 {"Index": 0, "Records": batch([b"x"])}]}])
@@ -107,9 +99,8 @@ def test_other_acks_than_0_1_and_all_are_refused(topic, create, produce,
 def test_acks_0_is_not_answered(topic, create, raw, fetch):
     create(topic)
     for i in range(20):
-        raw.send("Produce", 9, Acks=0, TimeoutMs=1000, TopicData=[{
-            "Name": topic, "PartitionData": [
-                {"Index": 0, "Records": batch([b"%d" % i])}]}])
+        raw.send("Produce", 9, **calls.to_produce(
+            topic, batch([b"%d" % i]), acks=0))
     raw.call("ApiVersions", 0)
     # What is not acknowledged may still be on its way to the disk.
     deadline = time.monotonic() + 5
@@ -119,9 +110,7 @@ def test_acks_0_is_not_answered(topic, create, raw, fetch):
 
 
 def test_an_error_with_acks_0_closes_the_connection(topic, raw):
-    raw.send("Produce", 9, Acks=0, TimeoutMs=1000, TopicData=[{
-        "Name": topic, "PartitionData": [
-            {"Index": 0, "Records": batch([b"x"])}]}])
+    raw.send("Produce", 9, **calls.to_produce(topic, batch([b"x"]), acks=0))
     assert raw.ended()
 
 
@@ -196,6 +185,22 @@ def test_log_append_time(topic, create, produce, fetch):
     assert one.attributes & 8
     assert one.max_timestamp == part["LogAppendTimeMs"]
     assert one.intact
+
+
+def test_errors_name_the_records_that_have_them(topic, create, produce,
+                                                 fetch):
+    """The whole batch is refused, and each bad record is told by its place."""
+    create(topic, **{"message.timestamp.after.max.ms": "60000",
+                     "message.timestamp.before.max.ms": "60000"})
+    now = time.time_ns() // 1_000_000
+    for wrong in now - 120_000, now + 120_000:
+        part = produce(batch([b"a", b"b", b"c"], timestamp=wrong))
+        assert part["ErrorCode"] == INVALID_TIMESTAMP, part
+        assert [e["BatchIndex"] for e in part["RecordErrors"]] == [0, 1, 2]
+        assert all(e["BatchIndexErrorMessage"] for e in part["RecordErrors"])
+        assert part["ErrorMessage"]
+    assert fetch() == []
+    assert produce(batch([b"a"], timestamp=now))["ErrorCode"] == 0
 
 
 def test_producer_ids_differ(raw, bootstrap):

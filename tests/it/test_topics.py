@@ -4,6 +4,8 @@ import uuid
 
 import pytest
 
+import calls
+from calls import delete, produce
 from clients import OURS
 from records import batch
 
@@ -94,8 +96,7 @@ def test_every_version_deletes(version, raw, topic, create):
 
 def test_deletes_by_id(raw, topic, create):
     create(topic)
-    topic_id = raw.call("Metadata", 12, Topics=[{"Name": topic}])[
-        "Topics"][0]["TopicId"]
+    topic_id = calls.topic_id(raw, topic)
     for given, error in ((uuid.uuid4(), UNKNOWN_TOPIC_ID), (topic_id, 0),
                          (topic_id, UNKNOWN_TOPIC_ID)):
         answer = raw.call("DeleteTopics", 6, TimeoutMs=10000, Topics=[
@@ -108,12 +109,8 @@ def test_a_topic_made_again_is_empty_and_another(raw, topic, create):
     seen = set()
     for _ in range(3):
         create(topic)
-        answer = raw.call("Produce", 9, Acks=-1, TimeoutMs=10000, TopicData=[{
-            "Name": topic, "PartitionData": [
-                {"Index": 0, "Records": batch([b"x"])}]}])
-        part = answer["Responses"][0]["PartitionResponses"][0]
+        part = produce(raw, topic, batch([b"x"]))
         assert (part["ErrorCode"], part["BaseOffset"]) == (0, 0)
-        seen.add(raw.call("Metadata", 12, Topics=[{"Name": topic}])[
-            "Topics"][0]["TopicId"])
-        raw.call("DeleteTopics", 5, TimeoutMs=10000, TopicNames=[topic])
+        seen.add(calls.topic_id(raw, topic))
+        delete(raw, topic)
     assert len(seen) == 3

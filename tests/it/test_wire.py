@@ -9,6 +9,7 @@ import pytest
 import clients
 import records
 import wire
+from calls import look_up, to_fetch, to_produce
 from wire import APIS, Closed, Connection
 
 # A request of each kind that says little and is answered at every version.
@@ -242,14 +243,11 @@ def test_rubbish_closes_its_connection_and_no_other(bootstrap, raw):
 
 def test_answers_keep_the_order_of_pipelined_requests(raw, topic, create):
     create(topic)
-    batch = records.batch([b"x"])
     sent = []
     for i in range(30):
         if i % 3 == 0:
             sent.append(("Produce", 9, raw.send(
-                "Produce", 9, Acks=-1, TimeoutMs=1000, TopicData=[
-                    {"Name": topic, "PartitionData": [
-                        {"Index": 0, "Records": batch}]}])))
+                "Produce", 9, **to_produce(topic, records.batch([b"x"])))))
         elif i % 3 == 1:
             sent.append(("Metadata", 9, raw.send("Metadata", 9, Topics=[])))
         else:
@@ -263,18 +261,13 @@ def test_answers_keep_the_order_of_pipelined_requests(raw, topic, create):
         if name == "ListOffsets":
             ends.append(answer["Topics"][0]["Partitions"][0]["Offset"])
     assert ends == sorted(ends)
-    assert raw.call("ListOffsets", 4, ReplicaId=-1, Topics=[
-        {"Name": topic, "Partitions": [
-            {"PartitionIndex": 0, "Timestamp": -1}]}])[
-        "Topics"][0]["Partitions"][0]["Offset"] == 10
+    assert look_up(raw, topic, -1)[0] == 10
 
 
 def test_what_comes_after_a_fetch_that_waits_waits_too(raw, topic, create):
     create(topic)
     began = time.monotonic()
-    fetch = raw.send("Fetch", 11, ReplicaId=-1, MaxWaitMs=700, MinBytes=1,
-                     Topics=[{"Topic": topic, "Partitions": [
-                         {"Partition": 0, "PartitionMaxBytes": 1000}]}])
+    fetch = raw.send("Fetch", 11, **to_fetch(topic, wait=700, low=1))
     after = raw.send("ApiVersions", 0)
     raw.receive("Fetch", 11, fetch)
     assert time.monotonic() - began >= 0.6
