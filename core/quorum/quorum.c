@@ -7,7 +7,16 @@
  *
  * A read is answered by the last entry that is made of the same queue, or by a
  * barrier when no command is in it; when there is nobody else who could have
- * acknowledged anything, at once. */
+ * acknowledged anything, at once.
+ *
+ * A checkpoint goes: the machine makes what it has durable -> a disk thread
+ * keeps the checkpoint and the log's new start -> raft is told -> the head of
+ * the log is cut. Each step may be the last one before a crash: the log is then
+ * longer than needed, never shorter.
+ *
+ * A proposal is in one list, of `queued`, `submitted` and `answered`, and moves
+ * only to the right; its done is called from the last one, or when the machine
+ * has it, never from inside the call that proposed it. */
 #include "quorum/quorum.h"
 
 #include "base/mem.h"
@@ -250,7 +259,7 @@ static void quorum_submit_run(struct quorum *q)
     void *batch = raft_malloc(1);
     int rv;
 
-    must(batch != NULL);
+    must(batch != NULL && q->lead_term != 0);
     quorum_submit_gather(q, &submit);
     for (uint32_t i = 0; i < submit.count; i++) {
         submit.entries[i].batch = batch;

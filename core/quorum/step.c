@@ -250,8 +250,9 @@ static void step_told_lead(struct quorum *q)
     }
 }
 
-/* Applies the next entry that is committed and on disk here; false when there
- * is none. */
+/* Applies the next entry that is committed and on disk here (invariant 2);
+ * false when there is none. Only now may this node call itself leader (guard
+ * G3). */
 static bool step_apply_next(struct quorum *q)
 {
     const struct tail *tail = storage_tail(q->storage);
@@ -291,6 +292,8 @@ static bool step_confirm_next(struct quorum *q)
     return true;
 }
 
+/* A time-out in the past would be the same one again, at once and for ever
+ * (T3). A voter that is alone waits for nobody. */
 static void step_set_timer(struct quorum *q)
 {
     raft_time now = (raft_time)env_now_ms(q->env);
@@ -304,14 +307,25 @@ static void step_set_timer(struct quorum *q)
     env_timer_set(q->env, &q->timer, (int64_t)(due > now ? due - now : least));
 }
 
+/* The first thing that follows from where the library stands now; false when
+ * nothing does. Each of them may feed it, which moves it: then the question is
+ * asked anew, from the first on. */
+static bool step_settle_one(struct quorum *q)
+{
+    if (q->broken || q->closing) {
+        return false;
+    }
+    return step_settle_lead(q) || step_confirm_next(q) || step_apply_next(q);
+}
+
 static void step_settle(struct quorum *q)
 {
     uint64_t keep = step_is_alone(q) ? 0 : q->options.limits.cache_bytes;
 
-    while (
-        !q->broken && !q->closing &&
-        (step_settle_lead(q) || step_confirm_next(q) || step_apply_next(q))) {
+    while (step_settle_one(q)) {
     }
+    must(list_is_empty(&q->submitted) || q->lead_term != 0 || q->broken ||
+         q->closing); /* invariant 3 */
     storage_forget(q->storage, q->applied, keep);
     step_set_timer(q);
 }
@@ -320,6 +334,7 @@ int step_run(struct quorum *q, struct raft_event *event)
 {
     int rv;
 
+    /* invariant 1 */
     must(!q->stepping && q->started && !q->broken);
     q->stepping = true;
     if (event->type == RAFT_SUBMIT) {
@@ -462,7 +477,9 @@ void step_start(struct quorum *q)
     q->stepping = false;
 }
 
-/* Events of the outside. */
+/* Events of the outside. A follower that finds itself to be the only voter must
+ * not go on in its term: it starts again, when its writes have come to rest,
+ * and takes a new one (guard G2). */
 
 void step_persisted(void *arg, uint64_t index)
 {

@@ -341,6 +341,7 @@ static void storage_job_cut(struct storage_job *job)
         storage_fail(storage, &why);
         return;
     }
+    must(storage->kept.mark_index < job->first); /* invariant 2 */
     storage_job_end(job);
 }
 
