@@ -8,7 +8,13 @@
  * as a crash would leave it. Everything that was acknowledged is on disk
  * already; the next start takes a little longer. A disk that fails in between
  * ends the process at once: what is on disk is what the next start recovers,
- * and no answer leaves that it does not keep. */
+ * and no answer leaves that it does not keep.
+ *
+ * Invariants: (1) nothing of the data folder is read or written before its lock
+ * is held; (2) no client is accepted before the metadata and all logs are
+ * there: net_start() has one caller; (3) the mark of a clean stop is written
+ * when all else is closed and synced, and names this run; (4) each step down
+ * begins when the one before has ended, in the reverse order of the way up. */
 #include "broker/broker.h"
 
 #include "api/dispatch.h"
@@ -420,6 +426,8 @@ static void broker_stopped(void *arg)
     struct why why = {""};
     enum err err;
 
+    must(server->starts >
+         0); /* invariant 3: it was ready, so it has a number */
     err = folder_mark_clean(server->folder, server->starts, &why);
     if (file_err_passes(err)) {
         trace(TRACE_WARN, "the next start reads more than it must: %s",

@@ -4,7 +4,7 @@
  *  2. Its values, then those of each --set, are put into the slots of their
  *     settings (settings_take.c).
  *  3. Every slot, or its default, is checked and stored (settings_check.c,
- *     settings_listeners.c, settings_topics.c).
+ *     settings_configs.c, settings_listeners.c, settings_topics.c).
  *
  * Nothing stops at the first error: all of them are told at once. */
 #include "broker/settings.h"

@@ -147,6 +147,10 @@ void settings_check(struct settings_work *work);
  * complaint, when it is wrong; the field then holds the default. */
 bool settings_store(struct settings_work *work, const struct setting *setting,
                     const struct setting_given *given, void *base);
+
+/* settings_configs.c: defaults.config, and the settings that stand for one of
+ * it. */
+void settings_check_configs(struct settings_work *work);
 /* Checks topic configs into out, sorted; path for messages. */
 void settings_store_configs(struct settings_work *work,
                             struct setting_config_given *given,

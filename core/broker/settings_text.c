@@ -1,5 +1,6 @@
 /* settings_text.c - parts of a whole, and addresses, as people write them. */
 #include "broker/settings_private.h"
+
 bool settings_percent(struct str text, int64_t *percent)
 {
     return text.len > 1 && text.ptr[text.len - 1] == '%' &&

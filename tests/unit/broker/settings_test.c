@@ -682,6 +682,20 @@ static void every_setting_keeps_its_limits(void **state)
     }
 }
 
+static void as_many_copies_as_there_are_brokers(void **state)
+{
+    struct settings *s = accepted(NULL, SETS("defaults.replication_factor=1"));
+
+    assert_int_equal(s->defaults.replication_factor, 1);
+    settings_free(s);
+    refused(NULL, SETS("defaults.replication_factor=0"),
+            "--set: defaults.replication_factor: expected -1, or 1 and above, "
+            "got 0\n");
+    refused(NULL, SETS("default.replication.factor=3"),
+            "--set: default.replication.factor: 3 needs 3 brokers, the cluster "
+            "has 1\n");
+}
+
 static void the_list_of_settings_names_every_one(void **state)
 {
     char *text = settings_describe();
@@ -721,6 +735,7 @@ int main(void)
         TEST(a_secret_is_never_shown),
         TEST(a_hundred_errors_are_enough),
         TEST(every_setting_keeps_its_limits),
+        TEST(as_many_copies_as_there_are_brokers),
         TEST(the_list_of_settings_names_every_one),
     };
 
