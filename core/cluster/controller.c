@@ -84,10 +84,15 @@ static void controller_checkpoint(struct quorum_machine *machine,
     meta_checkpoint(controller->meta, &controller->db_checkpoint);
 }
 
+static void controller_close_logs(struct controller *controller);
+
 void controller_change_finish(struct controller_change *change)
 {
+    struct controller *controller = change->controller;
+
     list_remove(&change->node);
     call_return(&change->call);
+    controller_close_logs(controller);
 }
 
 /* Keeps of a command's result what outlives the next command. */
@@ -412,14 +417,24 @@ static void controller_logs_closed(struct controller *controller)
                       controller);
 }
 
+/* The first step of a close, when no change is under way any more: those that
+ * come now are refused at once. */
+static void controller_close_logs(struct controller *controller)
+{
+    if (controller->closed != NULL && !controller->closing_logs &&
+        list_is_empty(&controller->changes)) {
+        controller->closing_logs = true;
+        controller_logs_close_all(controller, controller_logs_closed);
+    }
+}
+
 void controller_close(struct controller *controller, void (*done)(void *arg),
                       void *arg)
 {
-    must(list_is_empty(&controller->changes));
     controller->closing = true;
     controller->closed = done;
     controller->closed_arg = arg;
-    controller_logs_close_all(controller, controller_logs_closed);
+    controller_close_logs(controller);
 }
 
 const struct image *controller_image(const struct controller *controller)

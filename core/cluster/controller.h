@@ -63,7 +63,8 @@ controller_open(const struct controller_options *options,
                 void (*ready)(void *arg, const struct controller_report *),
                 struct controller **out, struct why *why);
 /* Closes all logs, then the quorum and the database: everything is on disk.
- * No change may be under way. Control loop. */
+ * Changes under way end first, others are refused with ERR_STOPPING. Control
+ * loop, the last call. */
 void controller_close(struct controller *controller, void (*done)(void *arg),
                       void *arg);
 /* Of the partitions of this node, how many are still open. Control loop. */

@@ -33,7 +33,8 @@ struct controller {
     bool retries;           /* it is set */
     struct map jobs;        /* by topic name: the newest one, see logs_job */
     bool opened;            /* logs follow the state from here on */
-    bool closing;
+    bool closing;           /* changes are refused */
+    bool closing_logs;
 
     struct controller_report report;
     void (*ready)(void *arg, const struct controller_report *report);
