@@ -11,6 +11,7 @@
 //   empty          every field set, arrays without elements
 //   one, two       every field set to something else than its default, arrays
 //                  of one and two elements, all tags present
+//   empty:PATH     like one, but this array inside another has no elements
 //   null:PATH      like one, but this nullable field is null
 //   notag:PATH     like one, but this tagged field is absent
 //   tag:PATH       like one, but this is the only tagged field
@@ -52,15 +53,23 @@ import org.apache.kafka.common.record.TimestampType;
 
 public class Golden {
     final int elements;
+    final String emptyPath;
     final String nullPath;
     final String tagPath;
     final boolean onlyTag;
+    final Set<String> inner = new LinkedHashSet<>();
     final Set<String> nullables = new LinkedHashSet<>();
     final Set<String> tags = new LinkedHashSet<>();
     int count;
 
-    Golden(int elements, String nullPath, String tagPath, boolean onlyTag) {
+    Golden(int elements) {
+        this(elements, null, null, null, false);
+    }
+
+    Golden(int elements, String emptyPath, String nullPath, String tagPath,
+           boolean onlyTag) {
         this.elements = elements;
+        this.emptyPath = emptyPath;
         this.nullPath = nullPath;
         this.tagPath = tagPath;
         this.onlyTag = onlyTag;
@@ -116,7 +125,10 @@ public class Golden {
                 .getActualTypeArguments()[0];
             out = (Collection) type.getDeclaredConstructor().newInstance();
         }
-        for (int i = 0; i < elements; i++) {
+        if (path.contains(".")) {
+            inner.add(path);
+        }
+        for (int i = 0; i < (path.equals(emptyPath) ? 0 : elements); i++) {
             if (element instanceof Schema) {
                 Object nested = of.getDeclaredConstructor().newInstance();
                 fill(nested, (Schema) element, path + ".");
@@ -213,19 +225,23 @@ public class Golden {
                 Schema s = schemas[v];
                 line(out, (Message) kind.getDeclaredConstructor().newInstance(),
                     v, "default");
-                write(out, kind, s, v, "empty", new Golden(0, null, null, false));
+                write(out, kind, s, v, "empty", new Golden(0));
                 Golden all = write(out, kind, s, v, "one",
-                    new Golden(1, null, null, false));
-                write(out, kind, s, v, "two", new Golden(2, null, null, false));
+                    new Golden(1));
+                write(out, kind, s, v, "two", new Golden(2));
+                for (String path : all.inner) {
+                    write(out, kind, s, v, "empty:" + path,
+                        new Golden(1, path, null, null, false));
+                }
                 for (String path : all.nullables) {
                     write(out, kind, s, v, "null:" + path,
-                        new Golden(1, path, null, false));
+                        new Golden(1, null, path, null, false));
                 }
                 for (String path : all.tags) {
                     write(out, kind, s, v, "notag:" + path,
-                        new Golden(1, null, path, false));
+                        new Golden(1, null, null, path, false));
                     write(out, kind, s, v, "tag:" + path,
-                        new Golden(1, null, path, true));
+                        new Golden(1, null, null, path, true));
                 }
             }
         }
