@@ -37,40 +37,6 @@ enum {
     DB_KEEP_BYTES = 256 * 1024, /* of a list of rows, for the next ones */
 };
 
-/* One statement per kind of row, its parameters in the order of the cells. */
-static const char *const db_statements[ROW_KIND_COUNT] = {
-    [ROW_MIGRATE] = "insert into migrations values (?, ?)",
-    [ROW_CLUSTER_PUT] = "insert or replace into cluster values (1, ?, ?)",
-    [ROW_BROKER_PUT] = "insert or replace into brokers values (?, ?, ?, ?, ?)",
-    [ROW_LISTENERS_DELETE] = "delete from broker_listeners where broker_id = ?",
-    [ROW_LISTENER_PUT] =
-        "insert or replace into broker_listeners values (?, ?, ?, ?, ?)",
-    [ROW_TOPIC_PUT] = "insert or replace into topics values (?, ?, ?, ?, ?)",
-    [ROW_TOPIC_DELETE] = "delete from topics where name = ?",
-    [ROW_CONFIG_PUT] = "insert or replace into topic_configs values (?, ?, ?)",
-    [ROW_CONFIG_DELETE] =
-        "delete from topic_configs where topic = ? and name = ?",
-    [ROW_PARTITION_PUT] =
-        "insert or replace into partitions values (?, ?, ?, ?, ?, ?, ?)",
-    [ROW_PARTITIONS_DELETE] = "delete from partitions where topic = ?",
-    [ROW_PRODUCER_IDS_PUT] =
-        "insert or replace into producer_ids values (?, ?, ?, ?)",
-    [ROW_COORDINATOR_PUT] =
-        "insert or replace into coordinators values (?, ?, ?)",
-    [ROW_GROUP_PUT] = "insert or replace into groups values (?, ?, ?, ?, ?, ?)",
-    [ROW_GROUP_DELETE] = "delete from groups where group_id = ?",
-    [ROW_MEMBER_PUT] = "insert or replace into group_members values "
-                       "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-    [ROW_MEMBERS_DELETE] = "delete from group_members where group_id = ?",
-    [ROW_OFFSET_PUT] =
-        "insert or replace into offsets values (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ROW_OFFSET_DELETE] = "delete from offsets where group_id = ? and "
-                          "topic = ? and partition = ?",
-    [ROW_HISTORY_PUT] =
-        "insert or replace into config_history values (?, ?, ?, ?, ?, ?, ?, ?)",
-    [ROW_HISTORY_DELETE] = "delete from config_history where change = ?",
-};
-
 static enum err db_code(int rc)
 {
     switch (rc & 0xff) {
@@ -348,7 +314,7 @@ static enum err db_row(struct db *db, const struct row *row, struct why *why)
         err = db_migrate(db, row->cells[0].i64, why);
     }
     if (err == ERR_NONE && *statement == NULL) {
-        err = db_prepare(db, db_statements[row->kind], true, statement, why);
+        err = db_prepare(db, db_statement(row->kind), true, statement, why);
     }
     return err != ERR_NONE
                ? err

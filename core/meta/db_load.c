@@ -1,6 +1,7 @@
-/* db_load.c - the tables read back into a state, at start.
+/* db_load.c - the tables: how each is written, and read back at start.
  *
- * One function per table, each called for every row, all in one transaction.
+ * db_tables[] is the list of them, in the order in which they are read: one
+ * function for each, called for every row, all in one transaction.
  * What cannot have been written by us (a topic without partitions, an offset
  * of no topic) is damage: the file is refused rather than half believed. */
 #include "meta/db_private.h"
@@ -388,41 +389,141 @@ static enum err db_load_history(struct db_loader *loader, sqlite3_stmt *row)
     return ERR_NONE;
 }
 
-/* Topics come before offsets, which ask for them. children, more_children:
- * what is read for each row of it, by its first column. */
-static const struct db_table {
-    const char *sql;
+/* A table of schema/meta/: how its rows are written and how it is read back. */
+struct db_table {
+    /* Kinds of rows, each a statement; NULL: no more. */
+    struct {
+        const char *sql;
+        enum row_kind kind;
+    } writes[2];
+    const char *read; /* NULL: read with another table, or never */
+    /* Read for each row of it, by its first column; NULL: nothing. */
     const char *children;
     const char *more_children;
     enum err (*each)(struct db_loader *loader, sqlite3_stmt *row);
-} db_tables[] = {
-    {"select log_index, term from applied", NULL, NULL, db_load_applied},
-    {"select cluster_id, created_at from cluster", NULL, NULL, db_load_cluster},
-    {"select broker_id, rack, incarnation, epoch, registered_at from brokers",
-     "select name, host, port from broker_listeners where broker_id = ? "
-     "order by place",
-     NULL, db_load_broker},
-    {"select name, topic_id, partitions, created_at, source from topics",
-     "select partition, leader, leader_epoch, partition_epoch, replicas, isr "
-     "from partitions where topic = ? order by partition",
-     "select name, value from topic_configs where topic = ?", db_load_topic},
-    {"select coalesce(max(first_id + id_count), 0) from producer_ids", NULL,
-     NULL, db_load_producer_ids},
-    {"select slot, broker_id, epoch from coordinators", NULL, NULL,
-     db_load_coordinator},
-    {"select group_id, generation, protocol_type, protocol, leader, saved_at, "
-     "(select count(*) from group_members m where m.group_id = g.group_id) "
-     "from groups g",
-     "select member_id, instance_id, client_id, client_host, "
-     "session_timeout_ms, rebalance_timeout_ms, subscription, assignment "
-     "from group_members where group_id = ? order by place",
-     NULL, db_load_group},
-    {"select group_id, topic, partition, \"offset\", leader_epoch, metadata, "
-     "committed_at, expire_at from offsets",
-     NULL, NULL, db_load_offset},
-    {"select coalesce(max(change), 0) + 1 from config_history", NULL, NULL,
-     db_load_history},
 };
+
+/* Read in this order: topics come before offsets, which ask for them. */
+static const struct db_table db_tables[] = {
+    /* applied: written by db.c with each transaction. */
+    {.read = "select log_index, term from applied", .each = db_load_applied},
+
+    /* migrations: for people; pragma user_version is what counts. */
+    {.writes = {{"insert into migrations values (?, ?)", ROW_MIGRATE}}},
+
+    /* cluster */
+    {.writes = {{"insert or replace into cluster values (1, ?, ?)",
+                 ROW_CLUSTER_PUT}},
+     .read = "select cluster_id, created_at from cluster",
+     .each = db_load_cluster},
+
+    /* brokers */
+    {.writes = {{"insert or replace into brokers values (?, ?, ?, ?, ?)",
+                 ROW_BROKER_PUT}},
+     .read = "select broker_id, rack, incarnation, epoch, registered_at "
+             "from brokers",
+     .children = "select name, host, port from broker_listeners "
+                 "where broker_id = ? order by place",
+     .each = db_load_broker},
+
+    /* broker_listeners */
+    {.writes = {{"insert or replace into broker_listeners "
+                 "values (?, ?, ?, ?, ?)",
+                 ROW_LISTENER_PUT},
+                {"delete from broker_listeners where broker_id = ?",
+                 ROW_LISTENERS_DELETE}}},
+
+    /* topics */
+    {.writes = {{"insert or replace into topics values (?, ?, ?, ?, ?)",
+                 ROW_TOPIC_PUT},
+                {"delete from topics where name = ?", ROW_TOPIC_DELETE}},
+     .read = "select name, topic_id, partitions, created_at, source "
+             "from topics",
+     .children = "select partition, leader, leader_epoch, partition_epoch, "
+                 "replicas, isr from partitions where topic = ? "
+                 "order by partition",
+     .more_children = "select name, value from topic_configs where topic = ?",
+     .each = db_load_topic},
+
+    /* partitions */
+    {.writes = {{"insert or replace into partitions "
+                 "values (?, ?, ?, ?, ?, ?, ?)",
+                 ROW_PARTITION_PUT},
+                {"delete from partitions where topic = ?",
+                 ROW_PARTITIONS_DELETE}}},
+
+    /* topic_configs */
+    {.writes = {{"insert or replace into topic_configs values (?, ?, ?)",
+                 ROW_CONFIG_PUT},
+                {"delete from topic_configs where topic = ? and name = ?",
+                 ROW_CONFIG_DELETE}}},
+
+    /* producer_ids */
+    {.writes = {{"insert or replace into producer_ids values (?, ?, ?, ?)",
+                 ROW_PRODUCER_IDS_PUT}},
+     .read = "select coalesce(max(first_id + id_count), 0) from producer_ids",
+     .each = db_load_producer_ids},
+
+    /* coordinators */
+    {.writes = {{"insert or replace into coordinators values (?, ?, ?)",
+                 ROW_COORDINATOR_PUT}},
+     .read = "select slot, broker_id, epoch from coordinators",
+     .each = db_load_coordinator},
+
+    /* groups */
+    {.writes = {{"insert or replace into groups values (?, ?, ?, ?, ?, ?)",
+                 ROW_GROUP_PUT},
+                {"delete from groups where group_id = ?", ROW_GROUP_DELETE}},
+     .read = "select group_id, generation, protocol_type, protocol, leader, "
+             "saved_at, (select count(*) from group_members m "
+             "where m.group_id = g.group_id) from groups g",
+     .children = "select member_id, instance_id, client_id, client_host, "
+                 "session_timeout_ms, rebalance_timeout_ms, subscription, "
+                 "assignment from group_members where group_id = ? "
+                 "order by place",
+     .each = db_load_group},
+
+    /* group_members */
+    {.writes = {{"insert or replace into group_members values "
+                 "(?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                 ROW_MEMBER_PUT},
+                {"delete from group_members where group_id = ?",
+                 ROW_MEMBERS_DELETE}}},
+
+    /* offsets */
+    {.writes = {{"insert or replace into offsets "
+                 "values (?, ?, ?, ?, ?, ?, ?, ?)",
+                 ROW_OFFSET_PUT},
+                {"delete from offsets where group_id = ? and topic = ? "
+                 "and partition = ?",
+                 ROW_OFFSET_DELETE}},
+     .read = "select group_id, topic, partition, \"offset\", leader_epoch, "
+             "metadata, committed_at, expire_at from offsets",
+     .each = db_load_offset},
+
+    /* config_history: of it only the next number is wanted back. */
+    {.writes = {{"insert or replace into config_history "
+                 "values (?, ?, ?, ?, ?, ?, ?, ?)",
+                 ROW_HISTORY_PUT},
+                {"delete from config_history where change = ?",
+                 ROW_HISTORY_DELETE}},
+     .read = "select coalesce(max(change), 0) + 1 from config_history",
+     .each = db_load_history},
+};
+
+const char *db_statement(enum row_kind kind)
+{
+    for (size_t i = 0; i < ARRAY_COUNT(db_tables); i++) {
+        const struct db_table *table = &db_tables[i];
+
+        for (size_t j = 0; j < ARRAY_COUNT(table->writes); j++) {
+            if (table->writes[j].sql != NULL && table->writes[j].kind == kind) {
+                return table->writes[j].sql;
+            }
+        }
+    }
+    unreachable(); /* each kind is of a table */
+}
 
 static enum err db_load_table(struct db_loader *loader,
                               const struct db_table *table)
@@ -438,7 +539,7 @@ static enum err db_load_table(struct db_loader *loader,
                          &loader->more_children, loader->why);
     }
     if (err == ERR_NONE) {
-        err = db_each(loader, table->sql, table->each);
+        err = db_each(loader, table->read, table->each);
     }
     sqlite3_finalize(loader->children);
     sqlite3_finalize(loader->more_children);
@@ -467,7 +568,9 @@ enum err db_load(struct db *db, struct state *state, struct why *why)
     for (size_t i = 0; i < ARRAY_COUNT(db_tables) && err == ERR_NONE &&
                        state->schema_version > 0;
          i++) {
-        err = db_load_table(&loader, &db_tables[i]);
+        if (db_tables[i].read != NULL) {
+            err = db_load_table(&loader, &db_tables[i]);
+        }
     }
     sqlite3_exec(db->sql, "commit", NULL, NULL, NULL);
     db->committed = state->index;

@@ -49,4 +49,8 @@ MUST_USE enum err db_prepare(struct db *db, const char *sql, bool keep,
                              sqlite3_stmt **out, struct why *why);
 MUST_USE enum err db_exec(struct db *db, const char *sql, struct why *why);
 
+/* db_load.c: how a kind of row is written. Its parameters are the row's cells,
+ * in their order. */
+const char *db_statement(enum row_kind kind);
+
 #endif

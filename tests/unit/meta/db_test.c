@@ -2,6 +2,7 @@
 #include "unit/meta/state_text.h"
 
 #include "lib/simenv.h"
+#include "meta/db_private.h"
 #include "meta/meta.h"
 #include "run/loop.h"
 #include <sqlite3.h>
@@ -815,6 +816,18 @@ static void every_column_is_documented(void **unused)
     node_fini(&n);
 }
 
+static void every_kind_of_row_has_a_statement_for_its_cells(void **state)
+{
+    for (int kind = 0; kind < ROW_KIND_COUNT; kind++) {
+        int parameters = 0;
+
+        for (const char *at = db_statement(kind); *at != '\0'; at++) {
+            parameters += *at == '?' ? 1 : 0;
+        }
+        assert_int_equal(parameters, row_kind_cells(kind));
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -832,6 +845,7 @@ int main(void)
         cmocka_unit_test(a_hundred_thousand_offsets_are_written_and_read_back),
         cmocka_unit_test(it_works_on_real_threads_too),
         cmocka_unit_test(every_column_is_documented),
+        cmocka_unit_test(every_kind_of_row_has_a_statement_for_its_cells),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
