@@ -1,49 +1,14 @@
-"""Producers and a committer that remember what they were told, and what must
-then be true of the broker."""
+"""Clients that remember what they were told, and what must then be true of
+the broker."""
 import threading
 
+from ask import (commit, committed, delete, new_producer, read_all,
+                 receive_produce, send_produce, topic_ids, try_create)
 from node import Closed
-from records import batch, batches
+from records import batch
 
 RETRIABLE = {3, 5, 6, 7, 14, 15, 16, 56}  # 56: the disk is full
 TOPICS = ("idempotent", "plain")
-
-
-def produce_values(topic, data, acks=-1):
-    return {"Acks": acks, "TimeoutMs": 10000, "TopicData": [{
-        "Name": topic, "PartitionData": [{"Index": 0, "Records": data}]}]}
-
-
-def produce_part(answer):
-    return answer["Responses"][0]["PartitionResponses"][0]
-
-
-def read_all(connection, topic):
-    """[(offset, value)] of all that consumers see of a topic."""
-    found, at = [], 0
-    while True:
-        answer = connection.call(
-            "Fetch", 11, ReplicaId=-1, MaxWaitMs=0, MinBytes=0, Topics=[{
-                "Topic": topic, "Partitions": [{
-                    "Partition": 0, "FetchOffset": at,
-                    "PartitionMaxBytes": 1 << 24}]}])
-        part = answer["Responses"][0]["Partitions"][0]
-        assert part["ErrorCode"] == 0, part
-        got = list(batches(part["Records"] or b""))
-        if not got:
-            assert at == part["HighWatermark"], "the end is not reached"
-            return found
-        for one in got:
-            assert one.intact and one.base >= at
-            found += [(o, v) for o, _, v in one.records()]
-            at = one.base + one.last_delta + 1
-
-
-def new_producer(connection):
-    answer = connection.call("InitProducerId", 4, TransactionalId=None,
-                             TransactionTimeoutMs=60000)
-    assert answer["ErrorCode"] == 0, answer
-    return answer["ProducerId"], answer["ProducerEpoch"]
 
 
 class Idempotent:
@@ -70,21 +35,18 @@ class Idempotent:
             sent = self.acked
             while self.acked < total:
                 while sent < total and len(flight) < window:
-                    flight.append((sent, connection.send(
-                        "Produce", 9, **produce_values(
-                            self.topic, self.batch(sent)))))
+                    flight.append((sent, send_produce(
+                        connection, self.topic, self.batch(sent))))
                     sent += 1
                     self.sent = max(self.sent, sent)
                 index, correlation = flight.pop(0)
-                part = produce_part(connection.receive(
-                    "Produce", 9, correlation))
+                part = receive_produce(connection, correlation)
                 if part["ErrorCode"] in RETRIABLE or (
                         part["ErrorCode"] == 45 and self.rejected):
                     # Those behind it in flight fail too: all go again.
                     self.rejected = part["ErrorCode"]
                     for _, other in flight:
-                        later = produce_part(connection.receive(
-                            "Produce", 9, other))
+                        later = receive_produce(connection, other)
                         assert later["ErrorCode"] != 0, (
                             "taken out of order", later)
                     flight, sent = [], self.acked
@@ -122,9 +84,9 @@ class Plain:
         with node.connect() as connection:
             while self.next < total:
                 number, self.next = self.next, self.next + 1
-                part = produce_part(connection.call(
-                    "Produce", 9, **produce_values(
-                        self.topic, batch([b"p-%d" % number]), self.acks)))
+                send_produce(connection, self.topic, batch([b"p-%d" % number]),
+                             acks=self.acks)
+                part = receive_produce(connection)
                 if part["ErrorCode"] == 0:
                     self.acked[number] = part["BaseOffset"]
                 else:
@@ -151,22 +113,14 @@ class Committer:
         with node.connect() as connection:
             while self.tried < total:
                 self.tried += 1
-                answer = connection.call(
-                    "OffsetCommit", 7, GroupId=self.group, Topics=[{
-                        "Name": self.topic, "Partitions": [{
-                            "PartitionIndex": 0,
-                            "CommittedOffset": self.tried}]}])
-                code = answer["Topics"][0]["Partitions"][0]["ErrorCode"]
+                code = commit(connection, self.group, self.topic, self.tried)
                 if code == 0:
                     self.acked = self.tried
                 else:
                     assert code in RETRIABLE, code
 
     def check(self, connection):
-        answer = connection.call("OffsetFetch", 7, GroupId=self.group,
-                                 Topics=[{"Name": self.topic,
-                                          "PartitionIndexes": [0]}])
-        found = answer["Topics"][0]["Partitions"][0]["CommittedOffset"]
+        found = committed(connection, self.group, self.topic)
         assert self.acked <= found <= self.tried, (
             f"committed {self.acked}, tried {self.tried}, found {found}")
 
@@ -184,21 +138,16 @@ class Creator:
             while self.next < total:
                 doomed, self.next = self.next % 2, self.next + 1
                 name = f"{'doomed' if doomed else 'kept'}-{self.next}"
-                answer = connection.call(
-                    "CreateTopics", 7, timeoutMs=10000, Topics=[{
-                        "Name": name, "NumPartitions": 1,
-                        "ReplicationFactor": 1}])
-                made = answer["Topics"][0]
+                made, = try_create(connection, name)
                 if made["ErrorCode"] != 0:
                     continue
                 if not doomed:
                     self.there[name] = made["TopicId"]
-                elif delete(connection, name):
+                elif delete(connection, name) == 0:
                     self.gone.add(name)
 
     def check(self, connection):
-        found = {t["Name"]: t["TopicId"] for t in connection.call(
-            "Metadata", 12, Topics=None)["Topics"]}
+        found = topic_ids(connection)
         for name, topic_id in self.there.items():
             assert found.get(name) == topic_id, name
         assert not self.gone & found.keys(), "a deleted topic is back"
@@ -245,21 +194,6 @@ class Load:
             found = read_all(connection, TOPICS[0])
         assert len(found) == total * Idempotent.EACH
         self.check(node)
-
-
-def delete(connection, name):
-    """Whether a topic was deleted."""
-    answer = connection.call("DeleteTopics", 5, TimeoutMs=10000,
-                             TopicNames=[name])
-    return answer["Responses"][0]["ErrorCode"] == 0
-
-
-def create(connection, *topics, partitions=1, **configs):
-    answer = connection.call("CreateTopics", 5, timeoutMs=60000, Topics=[{
-        "Name": t, "NumPartitions": partitions, "ReplicationFactor": 1, "Configs": [
-            {"Name": n, "Value": v} for n, v in configs.items()]}
-        for t in topics])
-    assert all(t["ErrorCode"] == 0 for t in answer["Topics"]), answer
 
 
 def together(*runs):

@@ -12,8 +12,8 @@ import random
 
 import pytest
 
-from load import (Idempotent, Load, TOPICS, create, new_producer,
-                  produce_values, read_all)
+from ask import create, new_producer, read_all, send_produce
+from load import Idempotent, Load, TOPICS
 from node import FILES, Closed, Node
 
 # In the gate each n is tried; with FAST=1 one in so many.
@@ -179,8 +179,7 @@ def test_a_clean_stop_with_five_in_flight_doubles_nothing(node):
     for turn in range(1, 6):
         with node.connect() as connection:
             for index in range(producer.acked, producer.acked + 5):
-                connection.send("Produce", 9, **produce_values(
-                    TOPICS[0], producer.batch(index)))
+                send_produce(connection, TOPICS[0], producer.batch(index))
             node.stop()
         node.start()
         producer.run(node, 5 * turn)

@@ -10,6 +10,7 @@ import time
 
 import pytest
 
+import ask
 import load
 from node import PROGRAM, ROOT, die_with_parent
 from records import batch
@@ -100,8 +101,8 @@ def fill(volume, but=0):
 
 
 def produce(connection, topic, value):
-    return load.produce_part(connection.call(
-        "Produce", 9, **load.produce_values(topic, batch([value]))))[
+    return ask.produce_part(connection.call(
+        "Produce", 9, **ask.produce_values(topic, batch([value]))))[
             "ErrorCode"]
 
 
@@ -158,7 +159,7 @@ def test_a_kill_on_a_full_volume(node, volume):
     node.start(**volume.start)
     with node.connect() as connection:
         assert not reserve.exists(), node.told()
-        assert len(load.read_all(connection, "big")) == taken
+        assert len(ask.read_all(connection, "big")) == taken
         assert produce(connection, "small", b"x") == STORAGE_ERROR
         assert create(connection, "more") != 0
         assert delete(connection, "big") == 0
@@ -178,7 +179,7 @@ def test_a_full_volume_under_a_broker_that_runs(node, volume):
         fill(volume)
         time.sleep(1.2)  # the points of all logs are stored, or cannot be
         assert produce(connection, "small", b"x") == STORAGE_ERROR
-        assert len(load.read_all(connection, "big")) == taken
+        assert len(ask.read_all(connection, "big")) == taken
         assert delete(connection, "big") == 0, node.told()
         assert delete(connection, "big") == NOT_FOUND
         soon(lambda: produce(connection, "small", b"x") == 0)
@@ -197,7 +198,7 @@ def test_a_stop_and_a_start_on_a_full_volume(node, volume):
     for _ in range(2):
         node.start(**volume.start)
         with node.connect() as connection:
-            assert len(load.read_all(connection, "big")) == taken
+            assert len(ask.read_all(connection, "big")) == taken
         node.stop()
     (volume.seen / "filler").unlink()
     node.start(**volume.start)
@@ -243,7 +244,7 @@ def test_a_partition_without_space_to_open_is_tried_again(node):
         assert produce(connection, "closed", b"y") == STORAGE_ERROR
         assert "it is not served, and is tried again" in node.told()
         soon(lambda: produce(connection, "closed", b"y") == 0)
-        assert len(load.read_all(connection, "closed")) == 2
+        assert len(ask.read_all(connection, "closed")) == 2
     node.stop()
 
 

@@ -11,8 +11,8 @@ import time
 import confluent_kafka as ck
 import pytest
 
-from load import (Committer, Idempotent, Plain, create, new_producer,
-                  read_all, together)
+from ask import committed, create, new_producer, read_all
+from load import Committer, Idempotent, Plain, together
 
 FAST = os.environ.get("FAST", "0") != "0"
 ROUNDS = int(os.environ.get("ROUNDS", 5 if FAST else 50))
@@ -118,12 +118,6 @@ class ClientConsumer(threading.Thread):
         assert self.assignments == 1
 
 
-def committed(connection):
-    answer = connection.call("OffsetFetch", 7, GroupId="members", Topics=[
-        {"Name": "client", "PartitionIndexes": [0]}])
-    return answer["Topics"][0]["Partitions"][0]["CommittedOffset"]
-
-
 @pytest.mark.timeout(120 + 4 * ROUNDS)
 def test_rounds_of_kill_9_under_load(node, record_property):
     seed = int(os.environ.get("SEED", random.randrange(1 << 32)))
@@ -151,7 +145,7 @@ def test_rounds_of_kill_9_under_load(node, record_property):
         node.start()
         with node.connect() as connection:
             committer.check(connection)
-            assert committed(connection) >= told, turn
+            assert committed(connection, "members", "client") >= told, turn
             ids.append(new_producer(connection))
     assert len({i for i, _ in ids}) == len(ids)
     producer.finish()

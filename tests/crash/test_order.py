@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from load import create, new_producer, produce_part, produce_values
+from ask import (commit, create, delete, ends, new_producer, produce,
+                 receive_produce, send_produce)
 from records import batch
 
 Event = collections.namedtuple("Event", "began ended name bytes result where")
@@ -84,9 +85,7 @@ def test_produce_one_after_the_other(watched, acks):
     before = last(watched)
     data = batch([b"x" * 100])
     for _ in range(50):
-        part = produce_part(watched.connection.call(
-            "Produce", 9, **produce_values("t", data, acks)))
-        assert part["ErrorCode"] == 0
+        produce(watched.connection, "t", data, acks=acks)
     assert check_each(watched, "/t-0/", before, len(data)) == 50
 
 
@@ -96,10 +95,10 @@ def test_produce_with_many_in_flight(watched):
     before = last(watched)
     data = batch([b"x" * 100])
     for _ in range(200):
-        watched.connection.send("Produce", 9, **produce_values("t", data))
+        send_produce(watched.connection, "t", data)
     for i in range(200):
-        watched.connection.receive("Produce", 9,
-                                   watched.connection.correlation - 199 + i)
+        receive_produce(watched.connection,
+                        watched.connection.correlation - 199 + i)
     events = watched.events()
     base = synced(events, "/t-0/", before)
     answer = watched.connection.size + 4
@@ -115,8 +114,7 @@ def test_produce_with_many_in_flight(watched):
 def test_acks_0_waits_for_nothing(watched):
     create(watched.connection, "t")
     before = last(watched)
-    watched.connection.send("Produce", 9, **produce_values(
-        "t", batch([b"x"]), 0))
+    send_produce(watched.connection, "t", batch([b"x"]), acks=0)
     watched.connection.call("ApiVersions", 0)
     sends = [e for e in watched.sends(watched.events()) if e.began > before]
     assert len(sends) == 1
@@ -131,14 +129,9 @@ def test_a_command_is_in_the_quorums_log_first(watched, what):
         if what == "create":
             create(connection, f"new-{i}")
         elif what == "delete":
-            answer = connection.call("DeleteTopics", 5, TimeoutMs=10000,
-                                     TopicNames=[f"old-{i}"])
-            assert answer["Responses"][0]["ErrorCode"] == 0
+            assert delete(connection, f"old-{i}") == 0
         elif what == "commit":
-            answer = connection.call("OffsetCommit", 7, GroupId="g", Topics=[
-                {"Name": "t", "Partitions": [
-                    {"PartitionIndex": 0, "CommittedOffset": i}]}])
-            assert answer["Topics"][0]["Partitions"][0]["ErrorCode"] == 0
+            assert commit(connection, "g", "t", i) == 0
         else:
             new_producer(connection)
             break  # a block of ids is taken once
@@ -151,17 +144,13 @@ def test_consumers_see_only_what_is_on_disk(watched):
     data = batch([b"x" * 1000])
     with watched.node.connect() as producer:
         for _ in range(100):
-            producer.send("Produce", 9, **produce_values("t", data))
+            send_produce(producer, "t", data)
         before = last(watched)
         seen = []
         while not seen or seen[-1] < 100:
-            answer = watched.connection.call(
-                "ListOffsets", 4, ReplicaId=-1, Topics=[{
-                    "Name": "t", "Partitions": [
-                        {"PartitionIndex": 0, "Timestamp": -1}]}])
-            seen.append(answer["Topics"][0]["Partitions"][0]["Offset"])
+            seen += ends(watched.connection, "t")
         for i in range(100):
-            producer.receive("Produce", 9, producer.correlation - 99 + i)
+            receive_produce(producer, producer.correlation - 99 + i)
     events = watched.events()
     sends = [e for e in watched.sends(events) if e.began > before]
     assert len(sends) >= len(seen)

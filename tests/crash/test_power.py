@@ -11,7 +11,8 @@ import time
 
 import pytest
 
-from load import Load, TOPICS, create
+from ask import create
+from load import Load, TOPICS
 from node import SHIMS
 import power
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-import load
+from ask import create
 
 SYNC = re.compile(r"\b(fsync|fdatasync)\(\d+<([^>]*)>")
 
@@ -32,7 +32,7 @@ def synced_before_it_serves(node):
 def test_a_start_waits_for_two_syncs(node, how):
     node.start()
     with node.connect() as connection:
-        load.create(connection, "s", "t")
+        create(connection, "s", "t")
     for _ in range(3):
         time.sleep(1.5)  # the point of the entries is stored each second
         if how == "kill":
@@ -49,7 +49,7 @@ def test_a_checkpoint_is_kept_on_a_disk_thread(node):
     node.start(before=["strace", "-D", "-f", "-y", "-o", str(path), "-e",
                        "trace=fsync,fdatasync"])
     with node.connect() as connection:
-        load.create(connection, "t")
+        create(connection, "t")
     node.stop()
     threads = {int(line.split()[0])
                for line in path.read_text(errors="replace").splitlines()

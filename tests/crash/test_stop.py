@@ -3,31 +3,13 @@ import time
 
 import pytest
 
-from load import create, read_all
+from ask import create, ends, produce, read_all
 from records import batch
 
 PARTITIONS = 400
+ALL = range(PARTITIONS)
 SYNC_MS = 50  # about six for each partition that is sealed
 OVER_S = 10   # a stop is over by then
-
-
-def produce_to_all(connection, topic):
-    data = batch([b"here"])
-    answer = connection.call(
-        "Produce", 9, Acks=-1, TimeoutMs=60000, TopicData=[{
-            "Name": topic, "PartitionData": [
-                {"Index": i, "Records": data} for i in range(PARTITIONS)]}])
-    parts = answer["Responses"][0]["PartitionResponses"]
-    assert [p["ErrorCode"] for p in parts] == [0] * PARTITIONS
-
-
-def ends(connection, topic):
-    answer = connection.call(
-        "ListOffsets", 5, ReplicaId=-1, IsolationLevel=0, Topics=[{
-            "Name": topic, "Partitions": [
-                {"PartitionIndex": i, "CurrentLeaderEpoch": -1,
-                 "Timestamp": -1} for i in range(PARTITIONS)]}])
-    return [p["Offset"] for p in answer["Topics"][0]["Partitions"]]
 
 
 def stop(node):
@@ -43,14 +25,14 @@ def test_a_stop_ends_in_time_though_the_disk_is_slow(node):
                FAULT_AT=1, FAULT_TIMES=10**9, FAULT_ARM=arm)
     with node.connect(timeout=60) as connection:
         create(connection, "t", partitions=PARTITIONS)
-        produce_to_all(connection, "t")
+        produce(connection, "t", batch([b"here"]), partitions=ALL)
     arm.touch()
     assert stop(node) < OVER_S
     assert "partitions not sealed: the next start recovers" in node.told()
     # Which it does; and in its turn seals them all, now that syncs are quick.
     node.start(120)
     with node.connect(timeout=60) as connection:
-        assert ends(connection, "t") == [1] * PARTITIONS
+        assert ends(connection, "t", ALL) == [1] * PARTITIONS
         assert [v for _, v in read_all(connection, "t")] == [b"here"]
     stop(node)
     assert node.told().rstrip().splitlines()[-1].startswith(
