@@ -214,16 +214,16 @@ MUST_USE enum err log_truncate(struct log *log, int64_t offset,
 /* Owner loop. Empties the log; it goes on at offset. */
 MUST_USE enum err log_restart_at(struct log *log, int64_t offset,
                                  struct why *why);
-/* Owner loop. Raises the log start; durable on return. Segments wholly below
- * it are deleted after file_delete_delay_ms. */
-MUST_USE enum err log_raise_start(struct log *log, int64_t offset,
-                                  struct why *why);
-/* The same in two halves, for an owner that waits for no disk: the first on a
- * disk thread, while the log is open, durable on return; then the second on the
- * owner loop, with the same offset. A crash between them has raised it. */
+/* The log start is raised in two halves, so that a loop need not wait. First,
+ * while the log is open, from a disk thread: durable on return, and a crash
+ * from here on has raised it. Below the start that is there: nothing is done.
+ * Errors: ERR_OFFSET_OUT_OF_RANGE (above the visible end), ERR_DISK, ERR_FULL.
+ */
 MUST_USE enum err log_store_start(const struct log *log, int64_t offset,
                                   struct why *why);
-MUST_USE enum err log_begin_at(struct log *log, int64_t offset,
+/* Then, on the owner loop, with the same offset. Segments wholly below it are
+ * deleted after file_delete_delay_ms. Errors: ERR_DISK, ERR_FULL. */
+MUST_USE enum err log_raise_start(struct log *log, int64_t offset,
                                   struct why *why);
 /* Owner loop. Retention by time and size; gives how long nothing will be due,
  * in ms (INT64_MAX: until something is appended). retention_wall_ms: the

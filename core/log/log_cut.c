@@ -361,31 +361,27 @@ static enum err log_retain_some(struct log *log, int64_t wall_ms, bool retain,
 
 enum err log_store_start(const struct log *log, int64_t offset, struct why *why)
 {
-    return checkpoint_save_start(log->env->disk, log->folder, offset, why);
-}
-
-enum err log_begin_at(struct log *log, int64_t offset, struct why *why)
-{
-    int64_t next_ms;
-
-    must(offset <= log_visible_end(log));
-    atomic_store_explicit(&log->view.start, MAX(offset, log_start_offset(log)),
-                          memory_order_release);
-    return log_retain_some(log, 0, false, &next_ms, why);
-}
-
-enum err log_raise_start(struct log *log, int64_t offset, struct why *why)
-{
-    enum err err;
-
     if (offset <= log_start_offset(log)) {
         return ERR_NONE;
     }
     if (offset > log_visible_end(log)) {
-        return ERR_OFFSET_OUT_OF_RANGE;
+        return why_set(why, ERR_OFFSET_OUT_OF_RANGE,
+                       "a log cannot start at %lld, behind its end",
+                       (long long)offset);
     }
-    err = log_store_start(log, offset, why);
-    return err ? err : log_begin_at(log, offset, why);
+    return checkpoint_save_start(log->env->disk, log->folder, offset, why);
+}
+
+enum err log_raise_start(struct log *log, int64_t offset, struct why *why)
+{
+    int64_t next_ms;
+
+    if (offset <= log_start_offset(log)) {
+        return ERR_NONE;
+    }
+    must(offset <= log_visible_end(log));
+    atomic_store_explicit(&log->view.start, offset, memory_order_release);
+    return log_retain_some(log, 0, false, &next_ms, why);
 }
 
 int64_t log_retain(struct log *log, int64_t retention_wall_ms)

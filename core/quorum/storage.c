@@ -516,7 +516,7 @@ enum err storage_cut_head(struct storage *storage, uint64_t first,
         return ERR_NONE;
     }
     tail_cut_head(&storage->tail, first);
-    return log_begin_at(storage->log, (int64_t)first, why);
+    return log_raise_start(storage->log, (int64_t)first, why);
 }
 
 static void storage_log_closed(void *arg)

@@ -540,7 +540,7 @@ static void do_raise(void *arg)
     struct why why;
 
     (void)arg;
-    if (log_raise_start(w.log, to, &why)) {
+    if (log_store_start(w.log, to, &why) || log_raise_start(w.log, to, &why)) {
         wrong("raising the start: %s", why.text);
     }
     say("start is %lld", (long long)log_start_offset(w.log));

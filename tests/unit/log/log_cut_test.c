@@ -146,14 +146,13 @@ static void log_start_is_raised_durably(void **state)
     struct log_range range;
 
     fill(&one, 6, 6);
-    assert_int_equal(log_raise_start(one.log, 35, NULL), ERR_NONE);
+    assert_int_equal(one_raise_start(&one, 35), ERR_NONE);
     assert_int_equal(log_start_offset(one.log), 35);
     assert_int_equal(log_read(one.log, 34, 1000, true, &range),
                      ERR_OFFSET_OUT_OF_RANGE);
-    assert_int_equal(log_raise_start(one.log, 20, NULL), ERR_NONE);
+    assert_int_equal(one_raise_start(&one, 20), ERR_NONE);
     assert_int_equal(log_start_offset(one.log), 35);
-    assert_int_equal(log_raise_start(one.log, 61, NULL),
-                     ERR_OFFSET_OUT_OF_RANGE);
+    assert_int_equal(one_raise_start(&one, 61), ERR_OFFSET_OUT_OF_RANGE);
     assert_int_equal(one_count(&one, 35, 2000), 30); /* the whole batch */
     /* The first segment is gone, and after a while its bytes are. */
     assert_int_equal(one_file_bytes(&one, "00000000000000000000.log"), -1);
@@ -266,7 +265,7 @@ static void log_range_outlives_retention(void **state)
 
     fill(&one, 11, 6);
     assert_int_equal(log_read(one.log, 0, 5000, true, &range), ERR_NONE);
-    assert_int_equal(log_raise_start(one.log, 60, NULL), ERR_NONE);
+    assert_int_equal(one_raise_start(&one, 60), ERR_NONE);
     simclock_run_for_ms(&one.clock, 5000);
     bytes = mem_alloc(range.bytes);
     assert_int_equal(log_range_read(&range, bytes, NULL), ERR_NONE);

@@ -47,8 +47,7 @@ static void live(struct life *life)
     }
     one_show(one);
     if (one->failures == 0 &&
-        log_raise_start(one->log, MIN(3, log_visible_end(one->log)), NULL) ==
-            ERR_NONE) {
+        one_raise_start(one, MIN(3, log_visible_end(one->log))) == ERR_NONE) {
         simclock_run_for_ms(&one->clock, 300);
     }
 }

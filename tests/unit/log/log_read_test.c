@@ -155,7 +155,7 @@ static void log_finds_only_what_is_visible_and_not_deleted(void **state)
     log_set_visible_end(one.log, 30);
     assert_int_equal(log_find_max_timestamp(one.log, &found, NULL), ERR_NONE);
     assert_int_equal(found.offset, 2);
-    assert_int_equal(log_raise_start(one.log, 4, NULL), ERR_NONE);
+    assert_int_equal(one_raise_start(&one, 4), ERR_NONE);
     assert_int_equal(log_find_time(one.log, 0, &found, NULL), ERR_NONE);
     assert_int_equal(found.offset, 4);
     assert_int_equal(log_find_time(one.log, 5002, &found, NULL), ERR_NONE);

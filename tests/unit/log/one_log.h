@@ -239,6 +239,14 @@ static inline void one_show(struct one_log *one)
     simenv_run(one->simenv, one_do_show, one);
 }
 
+/* Both halves of it. */
+static inline enum err one_raise_start(struct one_log *one, int64_t offset)
+{
+    enum err err = log_store_start(one->log, offset, NULL);
+
+    return err != ERR_NONE ? err : log_raise_start(one->log, offset, NULL);
+}
+
 /* The process dies; the disk keeps all that was written. */
 static inline void one_kill(struct one_log *one)
 {
