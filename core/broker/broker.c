@@ -240,9 +240,10 @@ static void broker_print_ready(const struct server *server)
             before = " and ";
         }
     }
-    printf(", data in %s (%d topics, %d partitions; started in %.0f ms)\n",
+    printf(", data in %s (%d topic%s, %d partition%s; started in %.0f ms)\n",
            settings->node.data_dir, server->report.topics,
-           server->report.partitions, ms);
+           server->report.topics == 1 ? "" : "s", server->report.partitions,
+           server->report.partitions == 1 ? "" : "s", ms);
     fflush(stdout);
 }
 
@@ -319,6 +320,43 @@ static void broker_make_topic(struct server *server, struct server_topic *topic,
     topic_create_start(&topic->create, loop_env(loops_at(server->loops, 0)));
 }
 
+static struct str broker_override_of(const struct topic *topic, struct str name)
+{
+    for (int32_t i = 0; i < topic->overrides_count; i++) {
+        if (str_eq(topic->overrides[i].name, name)) {
+            return topic->overrides[i].value;
+        }
+    }
+    return str_of("not set");
+}
+
+/* Says what a topic that is there has otherwise than the settings: who edits
+ * them may expect more than that topics are created. */
+static void broker_compare_topic(const struct topic *topic,
+                                 const struct settings_topic *wanted)
+{
+    if (wanted->partitions >= 0 &&
+        wanted->partitions != topic->partitions_count) {
+        trace(TRACE_WARN,
+              "topic \"%s\" has %d partition%s, not %d: the settings create "
+              "topics and alter none",
+              wanted->name, topic->partitions_count,
+              topic->partitions_count == 1 ? "" : "s", wanted->partitions);
+    }
+    for (size_t i = 0; i < wanted->configs.count; i++) {
+        const char *name = wanted->configs.items[i].name;
+        struct str value = broker_override_of(topic, str_of(name));
+
+        if (!str_eq(value, str_of(wanted->configs.items[i].value))) {
+            trace(TRACE_WARN,
+                  "topic \"%s\" has %s=%.*s, not %s: the settings create "
+                  "topics and alter none",
+                  wanted->name, name, STR_ARG(value),
+                  wanted->configs.items[i].value);
+        }
+    }
+}
+
 /* Topics of the settings that are not there yet. Nothing is altered. */
 static void broker_make_topics(struct server *server)
 {
@@ -330,9 +368,12 @@ static void broker_make_topics(struct server *server)
     server->topics_pending = 1; /* this function's own */
     for (size_t i = 0; i < settings->topic_count; i++) {
         const struct settings_topic *wanted = &settings->topics[i];
+        const struct topic *topic =
+            topics_find(&state->topics, str_of(wanted->name));
 
-        if (!wanted->absent &&
-            topics_find(&state->topics, str_of(wanted->name)) == NULL) {
+        if (topic != NULL && !wanted->absent) {
+            broker_compare_topic(topic, wanted);
+        } else if (!wanted->absent) {
             broker_make_topic(server, &server->topics[i], wanted);
         }
     }

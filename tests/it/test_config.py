@@ -103,6 +103,28 @@ def test_what_env_sizes_durations_and_names_of_kafka_say_is_obeyed(
                 " 'named'"))
 
 
+def test_topics_that_are_there_are_not_altered_and_that_is_said(
+        start_broker, tmp_path):
+    config = tmp_path / "config.lua"
+    text = ("topics = {{ users = {{ partitions = {}, config = {{\n"
+            "  ['retention.ms'] = '{}' }} }} }}\n")
+    config.write_text(text.format(4, "7d"))
+    broker = start_broker(CONFIG=str(config))
+    log = clients.pathlib.Path(broker.dir()).parent / "log"
+    assert "the settings create topics" not in log.read_text()
+    for partitions, days, told in ((4, "7d", []), (8, "1d", [
+            'topic "users" has 4 partitions, not 8',
+            'topic "users" has retention.ms=604800000, not 86400000'])):
+        config.write_text(text.format(partitions, days))
+        broker.restart()
+        with Connection(broker.bootstrap) as raw:
+            assert topics(raw)["users"][1] == 4
+        lines = [line for line in log.read_text().splitlines()
+                 if line.endswith(": the settings create topics and alter none")]
+        assert len(lines) == len(told)
+        assert all(words in line for words, line in zip(told, lines)), lines
+
+
 def test_paths_are_those_of_the_file_and_of_a_set_those_of_the_shell(tmp_path):
     inner = tmp_path / "inner"
     inner.mkdir()
