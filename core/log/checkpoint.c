@@ -13,6 +13,7 @@ enum {
     CHECKPOINT_MAGIC = 0x544d4650, /* "TMFP" */
     CHECKPOINT_SLOT_BYTES = 64,
     CHECKPOINT_SLOT_STRIDE = 512,
+    CHECKPOINT_NOTE_AT = 2 * CHECKPOINT_SLOT_STRIDE,
     CHECKPOINT_SLOT_CRC_AT = 60,
     CHECKPOINT_STATE_MAGIC = 0x544d5053, /* "TMPS" */
     CHECKPOINT_STATE_HEADER_BYTES = 20,
@@ -61,7 +62,7 @@ static bool checkpoint_decode_point(const uint8_t *slot,
 enum err checkpoint_load_point(struct disk *disk, const char *folder,
                                struct checkpoint_point *out, struct why *why)
 {
-    uint8_t bytes[CHECKPOINT_SLOT_STRIDE + CHECKPOINT_SLOT_BYTES] = {0};
+    uint8_t bytes[CHECKPOINT_NOTE_AT + CHECKPOINT_SLOT_BYTES] = {0};
     char path[NAMES_PATH_BYTES];
     struct file *file = NULL;
     size_t got = 0;
@@ -82,7 +83,8 @@ enum err checkpoint_load_point(struct disk *disk, const char *folder,
         struct checkpoint_point point = {0};
 
         if (checkpoint_decode_point(bytes + at, &point) &&
-            (out->offset < 0 || point.number > out->number)) {
+            (out->offset < 0 || point.number > out->number ||
+             (at == CHECKPOINT_NOTE_AT && point.number == out->number))) {
             *out = point;
         }
     }
@@ -116,6 +118,24 @@ enum err checkpoint_save_point(struct disk *disk, const char *folder,
         err = file_sync(*file, why);
     }
     return err || there ? err : disk_sync_folder(disk, folder, why);
+}
+
+enum err checkpoint_note_point(struct disk *disk, const char *folder,
+                               struct file **file,
+                               const struct checkpoint_point *point,
+                               struct why *why)
+{
+    uint8_t slot[CHECKPOINT_SLOT_BYTES];
+    struct iovec part = {slot, sizeof(slot)};
+    char path[NAMES_PATH_BYTES];
+    enum err err = ERR_NONE;
+
+    if (*file == NULL) {
+        names_join(path, folder, NAMES_POINT);
+        err = file_open(disk, path, FILE_WRITE, file, why);
+    }
+    checkpoint_encode_point(point, slot);
+    return err ? err : file_write(*file, CHECKPOINT_NOTE_AT, &part, 1, why);
 }
 
 enum err checkpoint_load_start(struct disk *disk, const char *folder,

@@ -1,15 +1,16 @@
 /* checkpoint.h - the small files of a partition.
  *
- *   flushed-point      two slots of 64 bytes, at 0 and 512, written in turn
+ *   flushed-point      two slots of 64 bytes, at 0 and 512, written in turn,
+ *                      each synced; a third, at 1024, that is not
  *   log-start          "version: 0", "start_offset: N"
  *   partition.metadata Kafka's: "version: 0", "topic_id: <base64>"
  *   producer-state, <offset>.producers   ours: offset, CRC, the deep bytes
  *   <offset>.snapshot  Kafka's own, with its own CRC
  *
- * The flushed point and the start are durable on return. The rest need not be:
- * it carries a CRC or is made again, and where producers' state is lost the log
- * is read again.
- * All calls block. log/README.md has the bytes. */
+ * The flushed point (saved, not noted) and the start are durable on return. The
+ * rest need not be: it carries a CRC or is made again, and where producers'
+ * state is lost the log is read again. All calls block. log/README.md has the
+ * bytes. */
 #ifndef LOG_CHECKPOINT_H
 #define LOG_CHECKPOINT_H
 
@@ -37,6 +38,14 @@ MUST_USE enum err checkpoint_load_point(struct disk *disk, const char *folder,
 MUST_USE enum err checkpoint_save_point(struct disk *disk, const char *folder,
                                         struct file **file,
                                         struct checkpoint_point *point,
+                                        struct why *why);
+/* A later point, in a slot of its own that counts until another point is saved:
+ * not synced, it outlives the process, and perhaps not the power. point->number
+ * is that of the last one saved. file: as there. Does not wait for the disk.
+ * Errors: ERR_DISK, ERR_FULL, ERR_LIMIT. */
+MUST_USE enum err checkpoint_note_point(struct disk *disk, const char *folder,
+                                        struct file **file,
+                                        const struct checkpoint_point *point,
                                         struct why *why);
 
 /* -1: no such file. Errors: ERR_CORRUPT, ERR_DISK. */

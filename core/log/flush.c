@@ -188,11 +188,11 @@ enum err flush_lower(struct flush *flush, struct view_mark mark,
                                      .position = mark.position,
                                      .hole = mark.hole,
                                      .first_timestamp = -1};
-    bool is_flushed = mark.offset <= flush->flushed.offset;
-    enum err err = point_lower(&flush->point, is_flushed ? &point : NULL,
-                               mark.offset, !flush_is_idle(flush), why);
+    bool lowered = false;
+    enum err err = point_lower(&flush->point, &point, flush->flushed.offset,
+                               !flush_is_idle(flush), &lowered, why);
 
-    if (!err && is_flushed) {
+    if (!err && lowered) {
         flush->stored = mark;
     }
     flush->files = point_files_cut(flush->files, mark.offset);
@@ -269,6 +269,8 @@ static void flush_job_run(struct work *work)
     }
     if (!err && job->stores_point) {
         err = point_store(&flush->point, job->cuts, &job->point, &why);
+    } else if (!err) {
+        err = point_note(&flush->point, job->cuts, &job->point, &why);
     }
     flush_keep(&job->why, err, &why);
     job->err = err;
@@ -402,8 +404,9 @@ static void flush_kick(struct flush *flush)
         return;
     }
     flush_capture(flush);
+    job->point = flush_point_at(flush, job->mark);
     if (job->stores_point) {
-        job->point = flush_point_at(flush, job->mark);
+        flush->calls->spill(flush->arg, job->point.base);
     }
     job->work.run = flush_job_run;
     job->work.done = flush_job_done;
@@ -472,6 +475,7 @@ static void flush_kick_point(struct flush *flush)
     }
     flush->point_due = false;
     job->point = flush_point_at(flush, flush->flushed);
+    flush->calls->spill(flush->arg, job->point.base);
     job->state = flush->calls->state(flush->arg, job->point.offset);
     job->cuts = point_cuts(&flush->point);
     job->work.run = flush_point_run;

@@ -8,7 +8,8 @@
  *    is called, and the next sync begins if there was another flush_now().
  *
  * The flushed point and the producers' state are stored beside, each second and
- * each 64 MiB while they change: an idle log sets no timer. An end without
+ * each 64 MiB while they change: an idle log sets no timer. Each sync notes the
+ * point that it makes (point.h). An end without
  * a batch before it (a hole) is on the disk once the point is stored there.
  *
  * A sync or a write of a point that fails calls failed(), once; from then on
@@ -25,9 +26,10 @@
 struct flush_calls {
     /* The flushed end has moved. */
     void (*advanced)(void *arg);
-    /* Before a point is stored: its segment's times into it; that segment's
-     * indexes to their files. */
+    /* A point is made: its segment's times into it. */
     void (*describe)(void *arg, struct checkpoint_point *point);
+    /* One is to be stored: the indexes of its segment to their files. */
+    void (*spill)(void *arg, int64_t base);
     /* The producers' state as of the offset, one file; or NULL. */
     struct point_file *(*state)(void *arg, int64_t offset);
     void (*failed)(void *arg, const struct why *why);
@@ -48,8 +50,8 @@ struct flush_job {
     struct flush_item *items;
     uint32_t item_count;
     struct point_file *files;
-    struct checkpoint_point point; /* when the mark ends in a hole */
-    bool stores_point;
+    struct checkpoint_point point; /* of the mark */
+    bool stores_point;             /* when it ends in a hole */
     bool folder;
     bool parent;
     bool lacks_room; /* for a file that is needed */

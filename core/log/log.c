@@ -21,12 +21,14 @@ enum {
 
 static void log_advanced(void *arg);
 static void log_describe(void *arg, struct checkpoint_point *point);
+static void log_spill(void *arg, int64_t base);
 static struct point_file *log_state(void *arg, int64_t offset);
 static void log_flush_failed(void *arg, const struct why *why);
 static void log_flush_idle(void *arg);
 
 static const struct flush_calls log_flush_calls = {.advanced = log_advanced,
                                                    .describe = log_describe,
+                                                   .spill = log_spill,
                                                    .state = log_state,
                                                    .failed = log_flush_failed,
                                                    .idle = log_flush_idle};
@@ -193,23 +195,36 @@ static void log_advanced(void *arg)
     watch_advance(&log->flushed_watch, log->flush.flushed.offset);
 }
 
+/* NULL: it was cut. */
+static struct segment *log_segment_of(struct log *log, int64_t base)
+{
+    for (uint32_t i = log->segment_count; i > 0; i--) {
+        if (log->segments[i - 1]->base == base) {
+            return log->segments[i - 1];
+        }
+    }
+    return NULL;
+}
+
 static void log_describe(void *arg, struct checkpoint_point *point)
 {
+    struct segment *segment = log_segment_of(arg, point->base);
+
+    if (segment != NULL) {
+        point->first_timestamp = segment->first_timestamp;
+        point->created_ms = segment->created_ms;
+    }
+}
+
+static void log_spill(void *arg, int64_t base)
+{
     struct log *log = arg;
+    struct segment *segment = log_segment_of(log, base);
+    struct why why;
+    enum err err = segment == NULL ? ERR_NONE : segment_spill(segment, &why);
 
-    for (uint32_t i = log->segment_count; i > 0; i--) {
-        if (log->segments[i - 1]->base == point->base) {
-            struct segment *segment = log->segments[i - 1];
-            struct why why;
-            enum err err = segment_spill(segment, &why);
-
-            if (err && !file_err_passes(err)) {
-                log_fail(log, &why);
-            }
-            point->first_timestamp = segment->first_timestamp;
-            point->created_ms = segment->created_ms;
-            break;
-        }
+    if (err && !file_err_passes(err)) {
+        log_fail(log, &why);
     }
 }
 

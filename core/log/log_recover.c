@@ -210,6 +210,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
     const struct checkpoint_point *point = &r->b.log->loaded;
     int64_t sure_end = INT64_MAX;
     struct recover_plan plan;
+    bool is_sealed;
     enum err err;
 
     recover_plan(r->found, r->found_count, at, &r->point, r->clean, &plan);
@@ -232,13 +233,15 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
         segment->created_ms = point->created_ms;
     }
     log_recover_expect(r, at, segment, &plan, sure_end);
-    if (plan.read && at + 1 < r->found_count && !r->b.ended) {
+    is_sealed = plan.read && at + 1 < r->found_count && !r->b.ended;
+    if (is_sealed) {
         err = log_rebuild_full(&r->b, segment_seal(segment, why), why);
     } else if (plan.read) {
         /* So that the next start need not make them again. */
         err = log_rebuild_full(&r->b, segment_spill(segment, why), why);
     }
-    if (!err && (r->b.ended || found->bytes > plan.sure)) {
+    /* The next start takes a sealed one's as they are. */
+    if (!err && (is_sealed || r->b.ended || found->bytes > plan.sure)) {
         r->b.changed = true;
         err = segment_sync(segment, plan.read, why);
     }

@@ -10,7 +10,8 @@ void point_init(struct point *point, struct disk *disk, const char *folder,
     *point = (struct point){.disk = disk,
                             .folder = folder,
                             .cut_offset = INT64_MAX,
-                            .stored = *stored};
+                            .stored = *stored,
+                            .noted = *stored};
     must(pthread_mutex_init(&point->lock, NULL) == 0);
 }
 
@@ -57,6 +58,7 @@ static enum err point_write(struct point *point,
                                 why);
     if (!err) {
         point->stored = next;
+        point->noted = next;
     }
     return err;
 }
@@ -67,11 +69,34 @@ enum err point_store(struct point *point, uint32_t cuts,
     enum err err = ERR_NONE;
 
     must(pthread_mutex_lock(&point->lock) == 0);
-    if (cuts == point->cuts && it->offset >= point->stored.offset) {
-        err = point_write(point, it, why);
+    if (cuts == point->cuts) {
+        err = point_write(
+            point, it->offset < point->noted.offset ? &point->noted : it, why);
     }
     must(pthread_mutex_unlock(&point->lock) == 0);
     return err;
+}
+
+enum err point_note(struct point *point, uint32_t cuts,
+                    const struct checkpoint_point *it, struct why *why)
+{
+    struct checkpoint_point next = *it;
+    enum err err = ERR_NONE;
+
+    must(pthread_mutex_lock(&point->lock) == 0);
+    /* The name of the file is on the disk once a point was stored. */
+    if (cuts == point->cuts && point->stored.offset >= 0 &&
+        it->offset > point->noted.offset) {
+        next.number = point->stored.number;
+        point->used = true;
+        err = checkpoint_note_point(point->disk, point->folder, &point->file,
+                                    &next, why);
+        if (!err) {
+            point->noted = next;
+        }
+    }
+    must(pthread_mutex_unlock(&point->lock) == 0);
+    return file_err_passes(err) ? ERR_NONE : err;
 }
 
 enum err point_save(struct point *point, uint32_t cuts,
@@ -99,14 +124,17 @@ enum err point_save(struct point *point, uint32_t cuts,
 }
 
 enum err point_lower(struct point *point, const struct checkpoint_point *it,
-                     int64_t offset, bool in_flight, struct why *why)
+                     int64_t flushed_end, bool in_flight, bool *lowered,
+                     struct why *why)
 {
     enum err err = ERR_NONE;
 
     must(pthread_mutex_lock(&point->lock) == 0);
     point->cuts++;
-    point->cut_offset = in_flight ? MIN(point->cut_offset, offset) : offset;
-    if (it != NULL) {
+    point->cut_offset =
+        in_flight ? MIN(point->cut_offset, it->offset) : it->offset;
+    *lowered = it->offset <= MAX(flushed_end, point->noted.offset);
+    if (*lowered) {
         err = point_write(point, it, why);
     }
     must(pthread_mutex_unlock(&point->lock) == 0);

@@ -1,6 +1,10 @@
 /* point.h - the flushed point and the producers' state beside it, as disk
  * threads store them while the owner may cut the log.
  *
+ * Each second the point is stored, synced. With each flush it is noted, which
+ * costs a write to memory: the process may be killed, and the point is where
+ * the flushed end was. When the power goes it may be a second older.
+ *
  * A truncation makes void what jobs captured before it: each job says how many
  * truncations (cuts) it knows of, and when there were more, it stores nothing
  * that lies above them. A point never goes back but by a truncation. */
@@ -28,7 +32,8 @@ struct point {
     pthread_mutex_t lock; /* guards the rest, and the files */
     uint32_t cuts;
     int64_t cut_offset; /* the lowest that jobs in flight may not know of */
-    struct checkpoint_point stored;
+    struct checkpoint_point stored; /* synced, ... */
+    struct checkpoint_point noted;  /* ... and at least that */
     struct file *file; /* stays open while it is used; may be NULL */
     bool used;         /* since point_forget_idle() looked */
 };
@@ -40,21 +45,30 @@ void point_fini(struct point *point);
 
 /* Any thread. The number of truncations so far. */
 uint32_t point_cuts(struct point *point);
-/* Any thread; blocks. Stores it, unless it is void or below the stored one. */
+/* Any thread; blocks. Stores it, unless it is void; what was noted above it is
+ * stored in its place. */
 MUST_USE enum err point_store(struct point *point, uint32_t cuts,
                               const struct checkpoint_point *it,
                               struct why *why);
+/* Any thread; reads and writes what is in memory. Notes it, unless it is void
+ * or lower, or none was ever stored. Errors: ERR_DISK. */
+MUST_USE enum err point_note(struct point *point, uint32_t cuts,
+                             const struct checkpoint_point *it,
+                             struct why *why);
 /* Any thread; blocks. Saves the files that are not void. A full disk is no
  * error but for those that are needed: without its file the producers' state is
  * replayed from the log. */
 MUST_USE enum err point_save(struct point *point, uint32_t cuts,
                              const struct point_file *files, struct why *why);
-/* Owner; blocks. Before bytes are cut off from offset on: the point is it from
- * now on; NULL: it stays. in_flight: some job has been begun and has not ended.
+/* Owner; blocks. Before bytes are cut off from it on: the point is it from now
+ * on, unless it lies above the flushed end, that the owner knows of and that
+ * was noted; *lowered: it is. in_flight: some job has been begun and has not
+ * ended.
  */
 MUST_USE enum err point_lower(struct point *point,
-                              const struct checkpoint_point *it, int64_t offset,
-                              bool in_flight, struct why *why);
+                              const struct checkpoint_point *it,
+                              int64_t flushed_end, bool in_flight,
+                              bool *lowered, struct why *why);
 
 /* Owner; does not wait. Closes the file if nothing was stored since the last
  * call. */

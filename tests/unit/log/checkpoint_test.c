@@ -86,6 +86,42 @@ static void checkpoint_point_falls_back_to_the_one_before(void **state)
     assert_int_equal(load_point(), -1);
 }
 
+static void note_point(const struct checkpoint_point *point, int64_t offset)
+{
+    struct checkpoint_point note = *point;
+    struct file *file = NULL;
+
+    note.offset = offset;
+    assert_int_equal(checkpoint_note_point(disk, "/t-0", &file, &note, NULL),
+                     ERR_NONE);
+    file_close(file);
+}
+
+/* It is later than the one that was saved before it, and no other. */
+static void checkpoint_point_that_was_noted_counts_until_the_next(void **state)
+{
+    struct checkpoint_point point = {0};
+
+    save_point(&point, 10);
+    note_point(&point, 15);
+    note_point(&point, 16);
+    assert_int_equal(load_point(), 16);
+    save_point(&point, 12); /* a truncation */
+    assert_int_equal(load_point(), 12);
+    note_point(&point, 13);
+    assert_int_equal(load_point(), 13);
+    simdisk_crash_losing_all(sim);
+    assert_int_equal(load_point(), 12);
+    save_point(&point, 20);
+    assert_int_equal(load_point(), 20);
+    note_point(&point, 21);
+    for (uint64_t at = 0; at < 64; at++) {
+        assert_true(simdisk_rot(sim, "/t-0/" NAMES_POINT, 1024 + at, 1));
+        assert_int_equal(load_point(), 20);
+        assert_true(simdisk_rot(sim, "/t-0/" NAMES_POINT, 1024 + at, 1));
+    }
+}
+
 static void checkpoint_start_comes_back(void **state)
 {
     int64_t start = 0;
@@ -180,6 +216,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(
             checkpoint_point_falls_back_to_the_one_before, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            checkpoint_point_that_was_noted_counts_until_the_next, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(checkpoint_start_comes_back, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(

@@ -152,6 +152,7 @@ static void dump_tells_a_tail_from_damage(void **state)
     simclock_run_for_ms(&one.clock, 2000);
     (void)one_put(&one, (struct one_batch){.count = 1});
     one_kill(&one);
+    one_forget_note(&one);
     assert_int_equal(file_open(one.disk, ONE_FOLDER "/00000000000000000160.log",
                                FILE_WRITE, &file, NULL),
                      ERR_NONE);

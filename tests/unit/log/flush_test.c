@@ -27,6 +27,10 @@ static void on_describe(void *arg, struct checkpoint_point *point)
     point->created_ms = 77;
 }
 
+static void on_spill(void *arg, int64_t base)
+{
+}
+
 static struct point_file *on_state(void *arg, int64_t offset)
 {
     struct point_file *file = MEM_NEW(struct point_file);
@@ -50,6 +54,7 @@ static void on_idle(void *arg)
 
 static const struct flush_calls calls = {.advanced = on_advanced,
                                          .describe = on_describe,
+                                         .spill = on_spill,
                                          .state = on_state,
                                          .failed = on_failed,
                                          .idle = on_idle};

@@ -162,12 +162,43 @@ static void a_bad_header_byte_of_an_indexed_batch_costs_no_other(void **state)
     check_all(false, 100);
 }
 
+/* Killed at once: whatever was acknowledged is known to be, a bad batch among
+ * it is damage and no torn tail, and nothing behind it is lost. */
+static void a_bad_batch_is_damage_as_soon_as_it_was_acknowledged(void **state)
+{
+    for (int batch = 2; batch < BATCHES; batch++) {
+        uint64_t each;
+        struct one_log one;
+
+        (void)state;
+        one_init(&one, 1);
+        one_open(&one, false);
+        (void)one_put(&one, (struct one_batch){.count = 1});
+        simclock_run_for_ms(&one.clock, 2500);
+        for (int i = 1; i < BATCHES; i++) {
+            (void)one_put(&one, (struct one_batch){.count = 1});
+        }
+        each = (uint64_t)one_file_bytes(&one, "00000000000000000000.log") /
+               BATCHES;
+        one_kill(&one);
+        assert_true(simdisk_rot(
+            one.sim, LOG_0, each * (uint64_t)batch + BATCH_HEADER_BYTES, 1));
+        one_open(&one, false);
+        assert_int_equal(one.report.damaged_offset, batch);
+        assert_int_equal(one.report.cut_from_offset, -1);
+        assert_int_equal(log_end_offset(one.log), BATCHES);
+        one_close(&one);
+        one_fini(&one);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_bad_header_byte_costs_its_batch_after_a_stop),
         cmocka_unit_test(a_bad_header_byte_costs_its_batch_after_a_kill),
         cmocka_unit_test(a_bad_header_byte_of_an_indexed_batch_costs_no_other),
+        cmocka_unit_test(a_bad_batch_is_damage_as_soon_as_it_was_acknowledged),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -76,6 +76,7 @@ static void log_takes_no_epoch_from_a_damaged_batch(void **state)
             ten(&one, 1, 2);
             bytes = each(&one);
             one_kill(&one);
+            one_forget_note(&one);
             assert_true(simdisk_rot(one.sim, LOG_0,
                                     bad * bytes + EPOCH_AT + byte, 0x40));
             one_open(&one, false);
@@ -124,6 +125,7 @@ static void log_takes_epochs_from_batches_that_the_list_does_not_know(void **s)
     begin(&one, 7);
     (void)put(&one);
     one_kill(&one);
+    one_forget_note(&one);
     store(&one, text, bytes);
     mem_free(text);
     for (int i = 0; i < 3; i++) {
@@ -163,6 +165,7 @@ static void log_forgets_epochs_that_the_list_knows_too_early(void **state)
         assert_int_equal(a->err, ERR_NONE);
         one_settle(&one);
         one_kill(&one);
+        one_forget_note(&one);
         if (saved == 0) {
             store(&one, last, strlen(last)); /* there was no room for it */
         }

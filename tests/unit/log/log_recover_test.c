@@ -64,6 +64,7 @@ static void log_cuts_a_torn_tail_at_every_byte(void **state)
     whole = one_file_bytes(&one, LOG_0);
     for (int64_t bytes = whole - 1; bytes > before; bytes--) {
         one_kill(&one);
+        one_forget_note(&one);
         cut_file(&one, LOG_0, (uint64_t)bytes);
         one_open(&one, false);
         assert_int_equal(one.report.end_offset, 2);
@@ -106,6 +107,7 @@ static void log_cuts_at_every_changed_byte_of_the_tail(void **state)
         bool unseen = in < 8 || (in >= 12 && in < 16);
 
         one_kill(&one);
+        one_forget_note(&one);
         change(&one, LOG_0, (uint64_t)at);
         one_open(&one, false);
         assert_int_equal(one.report.damaged_offset, -1);
@@ -462,6 +464,7 @@ static void log_opens_on_a_full_disk(void **state)
                                                    .value_bytes = 3000});
         }
         one_kill(&one);
+        one_forget_note(&one);
         if (torn > 0) {
             cut_file(
                 &one, "00000000000000000018.log",

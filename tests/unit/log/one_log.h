@@ -255,6 +255,21 @@ static inline void one_kill(struct one_log *one)
     one->log = NULL;
 }
 
+/* After one_kill(): the power went, and with it what no sync has saved of the
+ * flushed point, which is then the one of the last second. */
+static inline void one_forget_note(struct one_log *one)
+{
+    uint8_t none[64] = {0};
+    struct iovec part = {none, sizeof(none)};
+    struct file *file = NULL;
+
+    assert_int_equal(file_open(one->disk, ONE_FOLDER "/flushed-point",
+                               FILE_WRITE, &file, NULL),
+                     ERR_NONE);
+    assert_int_equal(file_write(file, 1024, &part, 1, NULL), ERR_NONE);
+    file_close(file);
+}
+
 /* All bytes from offset on to the visible end, through log_read(). From mem_.
  */
 static inline uint8_t *one_read(struct one_log *one, int64_t offset,
