@@ -12,7 +12,7 @@
 
 /* With less left on the volume, a change that makes room has the owner give
  * back what it holds ready. */
-enum { ROOM_BYTES = 1 << 20 };
+enum { ROOM_BYTES = 1 << 20, ROOM_MS = 1000 };
 
 /* What may wait in memory for SQLite; beyond it changes are refused until it
  * has caught up. */
@@ -213,13 +213,18 @@ static bool controller_is_vital(enum command_type type)
     return false;
 }
 
+/* Looks at most once a second. */
 static void controller_make_room(struct controller *controller)
 {
     const struct controller_options *options = &controller->options;
+    int64_t now_ms = env_now_ms(controller->env);
 
-    if (options->make_room != NULL &&
-        disk_free_bytes(controller->env->disk, controller->log_folder) <
-            ROOM_BYTES) {
+    if (options->make_room == NULL || now_ms < controller->room_until_ms) {
+        return;
+    }
+    controller->room_until_ms = now_ms + ROOM_MS;
+    if (disk_free_bytes(controller->env->disk, controller->log_folder) <
+        ROOM_BYTES) {
         options->make_room(options->arg);
     }
 }

@@ -21,6 +21,7 @@ struct controller {
     struct quorum_checkpoint *quorum_checkpoint; /* the one under way */
     struct logs_job *job;   /* of the command applied last; NULL: none */
     struct list changes;    /* under way */
+    int64_t room_until_ms;  /* then the volume is looked at again */
     int64_t promised;       /* partitions of changes that are not applied yet */
     struct list openings;   /* jobs with replicas still to be opened */
     struct list closings;   /* jobs with replicas still to be closed */

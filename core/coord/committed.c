@@ -43,7 +43,7 @@ static void committed_land(struct committed *committed, struct list *landed)
     uint32_t refusal = 0;
     uint32_t entry = 0;
 
-    if (err != ERR_NONE) {
+    if (err != ERR_NONE && change->err != ERR_FULL) { /* the quorum says that */
         trace(TRACE_WARN, "could not commit offsets: %s", change->why.text);
     }
     list_each(node, &committed->flying)

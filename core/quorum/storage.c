@@ -172,7 +172,7 @@ enum storage_room storage_room(struct storage *storage, uint64_t reserve_bytes,
 {
     int64_t now_ms = env_now_ms(storage->env);
 
-    if (now_ms >= storage->left_until_ms) {
+    if (now_ms >= storage->left_until_ms || storage->left_bytes < floor_bytes) {
         storage->left_bytes =
             disk_free_bytes(storage->env->disk, storage->folder);
         storage->left_until_ms = now_ms + STORAGE_LEFT_MS;

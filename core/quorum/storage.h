@@ -64,7 +64,8 @@ enum storage_room {
 };
 
 /* What is left on the volume; says so when that changes. Asks the system at
- * most once a second, what was appended since is counted. */
+ * most once a second, what was appended since is counted; below the floor each
+ * time, for somebody may just have made room. */
 enum storage_room storage_room(struct storage *storage, uint64_t reserve_bytes,
                                uint64_t floor_bytes);
 /* Of all entries on disk, and what is around them. */
