@@ -57,6 +57,8 @@ uint64_t meta_applied(const struct meta *meta)
 void meta_apply(struct meta *meta, uint64_t index, int32_t term,
                 struct str command)
 {
+    struct state_entry entry = {
+        .index = index, .term = term, .command = command};
     struct why why;
     enum err err;
 
@@ -64,8 +66,8 @@ void meta_apply(struct meta *meta, uint64_t index, int32_t term,
         return;
     }
     state_result_fini(&meta->result);
-    err = state_apply(&meta->state, index, term, command, db_rows(meta->db),
-                      &meta->result, &why);
+    err = state_apply(&meta->state, &entry, db_rows(meta->db), &meta->result,
+                      &why);
     if (err != ERR_NONE) {
         why_wrap(&why, err, "cannot apply the command at index %llu",
                  (unsigned long long)index);

@@ -453,18 +453,18 @@ static enum err state_admit(const struct state *state, const struct command *c,
                : ERR_NONE;
 }
 
-enum err state_apply(struct state *state, uint64_t index, int32_t term,
-                     struct str command, struct rows *rows,
-                     struct state_result *result, struct why *why)
+enum err state_apply(struct state *state, const struct state_entry *entry,
+                     struct rows *rows, struct state_result *result,
+                     struct why *why)
 {
     struct state_step step = {.state = state, .rows = rows, .result = result};
     struct command decoded;
     enum err err;
 
-    must(index > state->index);
-    *result = (struct state_result){.index = index};
+    must(entry->index > state->index);
+    *result = (struct state_result){.index = entry->index};
     arena_reset(&state->arena);
-    err = command_decode(command, &state->arena, &decoded, why);
+    err = command_decode(entry->command, &state->arena, &decoded, why);
     if (err == ERR_NONE) {
         err = state_admit(state, &decoded, why);
     }
@@ -473,7 +473,7 @@ enum err state_apply(struct state *state, uint64_t index, int32_t term,
     }
     result->type = decoded.type;
     result->err = state_dispatch(&step, &decoded);
-    state->index = index;
-    state->term = term;
+    state->index = entry->index;
+    state->term = entry->term;
     return ERR_NONE;
 }

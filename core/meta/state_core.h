@@ -72,17 +72,25 @@ struct state_result {
 void state_init(struct state *state, const struct topic_settings *defaults);
 void state_fini(struct state *state);
 
-/* Applies the command of an index; indexes only grow. The result is emptied
- * first; what it holds afterwards is the caller's, with state_result_fini().
+/* A command and its place in the order of all. */
+struct state_entry {
+    uint64_t index;
+    int32_t term;
+    struct str command; /* borrowed */
+};
+
+/* Applies a command; indexes only grow. The result is emptied first; what it
+ * holds afterwards is the caller's, with state_result_fini().
  *
  * rows: what the tables will have to say is added here.
  * Errors: ERR_UNSUPPORTED (a type, version or schema that this program does
  *         not know), ERR_MALFORMED. Nothing has changed, and the node must
  *         stop: it cannot follow any more. A refusal is not an error: it is
  *         result->err. */
-MUST_USE enum err state_apply(struct state *state, uint64_t index, int32_t term,
-                              struct str command, struct rows *rows,
-                              struct state_result *result, struct why *why);
+MUST_USE enum err state_apply(struct state *state,
+                              const struct state_entry *entry,
+                              struct rows *rows, struct state_result *result,
+                              struct why *why);
 void state_result_fini(struct state_result *result);
 
 /* Of groups: which of the COORDINATOR_SLOTS. Never to be changed. */

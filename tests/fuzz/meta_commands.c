@@ -52,7 +52,8 @@ static void apply(struct state *state, struct rows *rows, struct str bytes)
     size_t at = 0;
     size_t count = 0;
     enum err err =
-        state_apply(state, state->index + 1, 1, bytes, rows, &result, NULL);
+        state_apply(state, &(struct state_entry){state->index + 1, 1, bytes},
+                    rows, &result, NULL);
 
     must(err == ERR_NONE || rows_count(rows) == 0);
     must(result.err == ERR_NONE || rows_count(rows) == 0);

@@ -28,10 +28,12 @@ static void world_say(struct world *w, const char *line)
     struct state_result result;
     uint64_t index = w->state.index + 1;
 
-    assert_int_equal(state_apply(&w->state, index, 1,
-                                 script_encode(line, 1, &w->arena), &w->rows,
-                                 &result, NULL),
-                     ERR_NONE);
+    assert_int_equal(
+        state_apply(
+            &w->state,
+            &(struct state_entry){index, 1, script_encode(line, 1, &w->arena)},
+            &w->rows, &result, NULL),
+        ERR_NONE);
     images_apply(w->images, &w->state, &result);
     state_result_fini(&result);
     rows_clear(&w->rows, 4096);
@@ -212,9 +214,11 @@ static void ten_thousand_topics_come_and_go(void **unused)
         there[which] = !there[which];
         expected += there[which] ? 1 : -1;
         assert_int_equal(command_encode(&c, &s.w.arena, &bytes), ERR_NONE);
-        assert_int_equal(state_apply(&s.w.state, s.w.state.index + 1, 1, bytes,
-                                     &s.w.rows, &result, NULL),
-                         ERR_NONE);
+        assert_int_equal(
+            state_apply(&s.w.state,
+                        &(struct state_entry){s.w.state.index + 1, 1, bytes},
+                        &s.w.rows, &result, NULL),
+            ERR_NONE);
         assert_int_equal(result.err, ERR_NONE);
         images_apply(s.w.images, &s.w.state, &result);
         state_result_fini(&result);

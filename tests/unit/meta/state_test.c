@@ -55,10 +55,11 @@ static void world_say(struct world *w, const char *line)
     struct state_result result;
     struct why why;
     uint64_t index = w->state.index + 1;
-    enum err err =
-        state_apply(&w->state, index, 1,
-                    script_encode(line, (int64_t)index * 1000, &w->arena),
-                    &rows, &result, &why);
+    enum err err = state_apply(
+        &w->state,
+        &(struct state_entry){
+            index, 1, script_encode(line, (int64_t)index * 1000, &w->arena)},
+        &rows, &result, &why);
 
     assert_int_equal(err, ERR_NONE);
     w->text = arena_printf(&w->arena, "%.*s%s\n%.*s%.*s", STR_ARG(w->text),
@@ -399,8 +400,9 @@ static enum err world_try(struct world *w, struct str bytes, struct why *why)
 {
     struct rows rows = {0};
     struct state_result result;
-    enum err err = state_apply(&w->state, w->state.index + 1, 1, bytes, &rows,
-                               &result, why);
+    enum err err = state_apply(
+        &w->state, &(struct state_entry){w->state.index + 1, 1, bytes}, &rows,
+        &result, why);
 
     assert_int_equal(rows_count(&rows), 0);
     state_result_fini(&result);
@@ -467,8 +469,9 @@ static void damaged_commands_are_never_read_past_their_end(void **unused)
                 (char)fixture_random(&seed);
         }
         bytes = mem_realloc(bytes, MAX(len, (size_t)1));
-        err = state_apply(&w.state, 100, 1, str_sub(bytes, len), &rows, &result,
-                          &why);
+        err = state_apply(&w.state,
+                          &(struct state_entry){100, 1, str_sub(bytes, len)},
+                          &rows, &result, &why);
         assert_true(err == ERR_NONE || err == ERR_MALFORMED ||
                     err == ERR_UNSUPPORTED);
         state_result_fini(&result);
@@ -521,9 +524,10 @@ static void ten_thousand_topics_and_a_hundred_thousand_offsets(void **unused)
         memcpy(c.create_topic.topic_id.bytes, name,
                MIN(sizeof(c.create_topic.topic_id.bytes), strlen(name)));
         assert_int_equal(command_encode(&c, &w.arena, &bytes), ERR_NONE);
-        assert_int_equal(
-            state_apply(&w.state, index++, 1, bytes, &rows, &result, NULL),
-            ERR_NONE);
+        assert_int_equal(state_apply(&w.state,
+                                     &(struct state_entry){index++, 1, bytes},
+                                     &rows, &result, NULL),
+                         ERR_NONE);
         assert_int_equal(result.err, ERR_NONE);
         state_result_fini(&result);
         arena_reset(&w.arena);
@@ -553,9 +557,10 @@ static void ten_thousand_topics_and_a_hundred_thousand_offsets(void **unused)
         c.commit_offsets.commits = &commit;
         c.commit_offsets.commits_count = 1;
         assert_int_equal(command_encode(&c, &w.arena, &bytes), ERR_NONE);
-        assert_int_equal(
-            state_apply(&w.state, index++, 1, bytes, &rows, &result, NULL),
-            ERR_NONE);
+        assert_int_equal(state_apply(&w.state,
+                                     &(struct state_entry){index++, 1, bytes},
+                                     &rows, &result, NULL),
+                         ERR_NONE);
         assert_int_equal(result.refusals_count, 0);
         state_result_fini(&result);
         arena_reset(&w.arena);
