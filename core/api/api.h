@@ -63,6 +63,12 @@ struct api_request {
     void *own;        /* the handler's, for as long as the request */
 };
 
+/* What the handler keeps, from a step of its request's flow. */
+static inline void *api_own(struct flow *flow)
+{
+    return container_of(flow, struct api_request, flow)->own;
+}
+
 /* Control loop, once the metadata is there. */
 struct api *api_open(const struct api_options *options);
 /* No request may run any more. */

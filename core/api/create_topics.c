@@ -41,13 +41,6 @@ static const struct flow_step create_topics_steps[] = {
     {"respond", create_topics_respond, NULL}, /* always runs, exactly once */
 };
 
-static struct create_topics *create_topics_of(struct flow *flow)
-{
-    struct api_request *r = container_of(flow, struct api_request, flow);
-
-    return r->own;
-}
-
 void handle_create_topics(struct api_request *r)
 {
     struct create_topics *c = ARENA_NEW(r->arena, struct create_topics);
@@ -207,7 +200,7 @@ static void create_topics_start(struct create_topics *c, int32_t at)
 
 static enum flow_verdict create_topics_change(struct flow *flow)
 {
-    struct create_topics *c = create_topics_of(flow);
+    struct create_topics *c = api_own(flow);
     size_t count = (size_t)c->body.topics_count;
     struct map by_name = {0};
 
@@ -235,7 +228,7 @@ static enum flow_verdict create_topics_change(struct flow *flow)
 
 static enum flow_verdict create_topics_respond(struct flow *flow)
 {
-    struct create_topics *c = create_topics_of(flow);
+    struct create_topics *c = api_own(flow);
 
     create_topics_response_encode(api_answer_begin(c->r, 1024), c->r->version,
                                   &c->response);

@@ -35,13 +35,6 @@ static const struct flow_step delete_topics_steps[] = {
     {"respond", delete_topics_respond, NULL}, /* always runs, exactly once */
 };
 
-static struct delete_topics *delete_topics_of(struct flow *flow)
-{
-    struct api_request *r = container_of(flow, struct api_request, flow);
-
-    return r->own;
-}
-
 void handle_delete_topics(struct api_request *r)
 {
     struct delete_topics *d = ARENA_NEW(r->arena, struct delete_topics);
@@ -190,7 +183,7 @@ static void delete_topics_start(struct delete_topics *d,
 
 static enum flow_verdict delete_topics_change(struct flow *flow)
 {
-    struct delete_topics *d = delete_topics_of(flow);
+    struct delete_topics *d = api_own(flow);
     int32_t count =
         d->r->version >= 6 ? d->body.topics_count : d->body.topic_names_count;
     struct map by_key = {0};
@@ -213,7 +206,7 @@ static enum flow_verdict delete_topics_change(struct flow *flow)
 
 static enum flow_verdict delete_topics_respond(struct flow *flow)
 {
-    struct delete_topics *d = delete_topics_of(flow);
+    struct delete_topics *d = api_own(flow);
 
     delete_topics_response_encode(api_answer_begin(d->r, 256), d->r->version,
                                   &d->response);

@@ -66,13 +66,6 @@ static const struct flow_step fetch_steps[] = {
     {"respond", fetch_respond, NULL},        /* always runs, exactly once */
 };
 
-static struct fetch *fetch_of(struct flow *flow)
-{
-    struct api_request *r = container_of(flow, struct api_request, flow);
-
-    return r->own;
-}
-
 static struct env *fetch_env(const struct fetch *f)
 {
     return loop_env(conn_loop(f->r->request->conn));
@@ -220,7 +213,7 @@ static void fetch_add_items(struct fetch *f)
 
 static enum flow_verdict fetch_begin(struct flow *flow)
 {
-    struct fetch *f = fetch_of(flow);
+    struct fetch *f = api_own(flow);
 
     f->deadline_ms = env_now_ms(fetch_env(f)) +
                      MIN(MAX(f->body.max_wait_ms, 0), FETCH_WAIT_MS_MAX);
@@ -370,7 +363,7 @@ static void fetch_time_over(struct env_timer *timer)
 
 static void fetch_wait_cancel(struct flow *flow)
 {
-    fetch_unregister(fetch_of(flow));
+    fetch_unregister(api_own(flow));
 }
 
 /* Asks every partition to wake this request when its high watermark moves;
@@ -395,7 +388,7 @@ static bool fetch_register(struct fetch *f, int64_t wait_ms)
 
 static enum flow_verdict fetch_wait(struct flow *flow)
 {
-    struct fetch *f = fetch_of(flow);
+    struct fetch *f = api_own(flow);
 
     if (f->err != ERR_NONE) {
         return FLOW_NEXT;
@@ -414,7 +407,7 @@ static enum flow_verdict fetch_wait(struct flow *flow)
 
 static enum flow_verdict fetch_read(struct flow *flow)
 {
-    struct fetch *f = fetch_of(flow);
+    struct fetch *f = api_own(flow);
     uint32_t left = fetch_limit(f, f->body.max_bytes);
     bool first = true;
 
@@ -532,7 +525,7 @@ static void fetch_release_session(struct fetch *f)
 
 static enum flow_verdict fetch_respond(struct flow *flow)
 {
-    struct fetch *f = fetch_of(flow);
+    struct fetch *f = api_own(flow);
     struct fetch_response response;
 
     if (flow->err != ERR_NONE) {

@@ -3,8 +3,8 @@
  * Keeps a member in its group, and tells it of a rebalance. Nothing is stored.
  *
  * Source: KIP-62, KIP-345; behaviours 2. */
+#include "api/ask.h"
 #include "api/dispatch.h"
-#include "coord/coordinator.h"
 #include "wire/heartbeat.h"
 
 struct heartbeat {
@@ -35,11 +35,7 @@ void handle_heartbeat(struct api_request *r)
         return;
     }
     h->r = r;
-    h->heartbeat.ask =
-        (struct coordinator_ask){.coordinator = r->api->options.coordinator,
-                                 .arena = r->arena,
-                                 .group_id = body.group_id,
-                                 .done = heartbeat_done};
+    h->heartbeat.ask = ask_make(r, body.group_id, heartbeat_done);
     h->heartbeat.in =
         (struct group_caller){.member_id = body.member_id,
                               .instance_id = body.group_instance_id,

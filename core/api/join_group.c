@@ -4,8 +4,8 @@
  * the time for it is over. The rules are in coord/group_core.h.
  *
  * Source: KIP-62, KIP-345, KIP-394, KIP-559, KIP-814; behaviours 2. */
+#include "api/ask.h"
 #include "api/dispatch.h"
-#include "coord/coordinator.h"
 #include "wire/join_group.h"
 
 struct join_group {
@@ -47,14 +47,6 @@ static void join_group_done(struct coordinator_ask *ask)
     api_answer_end(r);
 }
 
-static void join_group_gone(struct request *request)
-{
-    struct api_request *r = request->context;
-    struct join_group *j = r->own;
-
-    coordinator_gone(&j->join.ask);
-}
-
 /* "/127.0.0.1", as Kafka has it: the peer without its port. */
 static struct str join_group_host(const struct api_request *r)
 {
@@ -90,11 +82,7 @@ void handle_join_group(struct api_request *r)
         return;
     }
     j->r = r;
-    j->join.ask =
-        (struct coordinator_ask){.coordinator = r->api->options.coordinator,
-                                 .arena = r->arena,
-                                 .group_id = body.group_id,
-                                 .done = join_group_done};
+    j->join.ask = ask_make(r, body.group_id, join_group_done);
     j->join.in = (struct group_join){
         .member_id = body.member_id,
         .instance_id = body.group_instance_id,
@@ -109,7 +97,6 @@ void handle_join_group(struct api_request *r)
                                                 : body.rebalance_timeout_ms,
         .id_required = r->version >= 4,
         .can_skip = r->version >= 9};
-    r->own = j;
-    r->request->gone = join_group_gone;
+    ask_may_park(r, &j->join.ask);
     coordinator_join(&j->join);
 }

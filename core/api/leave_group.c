@@ -4,8 +4,8 @@
  * operator takes a static member out by its instance id alone.
  *
  * Source: KIP-345, KIP-800; behaviours 2. */
+#include "api/ask.h"
 #include "api/dispatch.h"
-#include "coord/coordinator.h"
 #include "wire/leave_group.h"
 
 struct leave_group {
@@ -70,11 +70,7 @@ void handle_leave_group(struct api_request *r)
         return;
     }
     l->r = r;
-    l->leave.ask =
-        (struct coordinator_ask){.coordinator = r->api->options.coordinator,
-                                 .arena = r->arena,
-                                 .group_id = body.group_id,
-                                 .done = leave_group_done};
+    l->leave.ask = ask_make(r, body.group_id, leave_group_done);
     leave_group_fill(r, &body, &l->leave);
     coordinator_leave(&l->leave);
 }

@@ -50,13 +50,6 @@ static const struct flow_step list_offsets_steps[] = {
     {"respond", list_offsets_respond, NULL}, /* always runs, exactly once */
 };
 
-static struct list_offsets *list_offsets_of(struct flow *flow)
-{
-    struct api_request *r = container_of(flow, struct api_request, flow);
-
-    return r->own;
-}
-
 void handle_list_offsets(struct api_request *r)
 {
     struct list_offsets *list = ARENA_NEW(r->arena, struct list_offsets);
@@ -190,7 +183,7 @@ static void list_offsets_drop_search(struct list_offsets_item *item)
 
 static enum flow_verdict list_offsets_look(struct flow *flow)
 {
-    struct list_offsets *list = list_offsets_of(flow);
+    struct list_offsets *list = api_own(flow);
 
     list_offsets_prepare(list);
     for (int32_t i = 0; i < list->body.topics_count; i++) {
@@ -245,7 +238,7 @@ static void list_offsets_search_done(struct work *work)
 
 static enum flow_verdict list_offsets_search(struct flow *flow)
 {
-    struct list_offsets *list = list_offsets_of(flow);
+    struct list_offsets *list = api_own(flow);
     bool searches = false;
 
     for (uint32_t i = 0; i < list->item_count; i++) {
@@ -263,7 +256,7 @@ static enum flow_verdict list_offsets_search(struct flow *flow)
 
 static enum flow_verdict list_offsets_respond(struct flow *flow)
 {
-    struct list_offsets *list = list_offsets_of(flow);
+    struct list_offsets *list = api_own(flow);
     struct api_request *r = list->r;
 
     for (uint32_t i = 0; i < list->item_count; i++) {

@@ -59,13 +59,6 @@ static const struct flow_step metadata_steps[] = {
     {"respond", metadata_respond, NULL}, /* always runs, exactly once */
 };
 
-static struct metadata *metadata_of(struct flow *flow)
-{
-    struct api_request *r = container_of(flow, struct api_request, flow);
-
-    return r->own;
-}
-
 void handle_metadata(struct api_request *r)
 {
     struct metadata *m = ARENA_NEW(r->arena, struct metadata);
@@ -126,7 +119,7 @@ static struct str metadata_key(const struct metadata *m,
  * than the cluster. */
 static enum flow_verdict metadata_gather(struct flow *flow)
 {
-    struct metadata *m = metadata_of(flow);
+    struct metadata *m = api_own(flow);
     int32_t count = MAX(m->body.topics_count, 0);
     struct map by_key = {0};
 
@@ -198,7 +191,7 @@ static void metadata_start(struct metadata *m, struct metadata_item *item)
 
 static enum flow_verdict metadata_make(struct flow *flow)
 {
-    struct metadata *m = metadata_of(flow);
+    struct metadata *m = api_own(flow);
 
     if (!m->body.allow_auto_topic_creation ||
         !api_listener(m->r)->auto_create) {
@@ -339,7 +332,7 @@ static void metadata_answer_brokers(struct metadata *m,
 
 static enum flow_verdict metadata_respond(struct flow *flow)
 {
-    struct metadata *m = metadata_of(flow);
+    struct metadata *m = api_own(flow);
     const struct image *image = controller_image(m->r->api->options.controller);
     struct metadata_response *response = &m->response;
 

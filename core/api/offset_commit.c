@@ -4,6 +4,7 @@
  * is answered is on disk (coord/committed.h).
  *
  * Source: KIP-211, KIP-320, KIP-345, KIP-848 (topic ids); behaviours 4. */
+#include "api/ask.h"
 #include "api/dispatch.h"
 #include "coord/committed.h"
 #include "wire/offset_commit.h"
@@ -78,11 +79,7 @@ void handle_offset_commit(struct api_request *r)
         return;
     }
     c->r = r;
-    commit->ask =
-        (struct coordinator_ask){.coordinator = r->api->options.coordinator,
-                                 .arena = r->arena,
-                                 .group_id = body->group_id,
-                                 .done = offset_commit_done};
+    commit->ask = ask_make(r, body->group_id, offset_commit_done);
     commit->in = (struct group_caller){.member_id = body->member_id,
                                        .instance_id = body->group_instance_id,
                                        .generation =

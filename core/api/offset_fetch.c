@@ -6,6 +6,7 @@
  *
  * Source: KIP-88 (all topics), KIP-447 (stable), KIP-709 (many groups),
  * KIP-848; behaviours 4. */
+#include "api/ask.h"
 #include "api/dispatch.h"
 #include "coord/committed.h"
 #include "wire/offset_fetch.h"
@@ -173,10 +174,7 @@ void handle_offset_fetch(struct api_request *r)
         return;
     }
     f->r = r;
-    f->fetch.ask =
-        (struct coordinator_ask){.coordinator = r->api->options.coordinator,
-                                 .arena = r->arena,
-                                 .done = offset_fetch_done};
+    f->fetch.ask = ask_make(r, STR_NULL, offset_fetch_done);
     f->fetch.groups_count = r->version < 8 ? 1 : MAX(body.groups_count, 0);
     f->fetch.groups = arena_array(r->arena, (size_t)f->fetch.groups_count,
                                   sizeof(*f->fetch.groups));

@@ -51,13 +51,6 @@ static const struct flow_step produce_steps[] = {
     {"respond", produce_respond, NULL}, /* always runs, exactly once */
 };
 
-static struct produce *produce_of(struct flow *flow)
-{
-    struct api_request *r = container_of(flow, struct api_request, flow);
-
-    return r->own;
-}
-
 void handle_produce(struct api_request *r)
 {
     struct produce *p = ARENA_NEW(r->arena, struct produce);
@@ -155,7 +148,7 @@ static enum err produce_check_part(struct produce *p,
 
 static enum flow_verdict produce_check(struct flow *flow)
 {
-    struct produce *p = produce_of(flow);
+    struct produce *p = api_own(flow);
     struct produce_part *part = p->parts;
 
     for (int32_t i = 0; i < p->body.topic_data_count; i++) {
@@ -186,7 +179,7 @@ static void produce_append_done(struct replica_append *append)
 
 static enum flow_verdict produce_append(struct flow *flow)
 {
-    struct produce *p = produce_of(flow);
+    struct produce *p = api_own(flow);
 
     p->pending = 1; /* this step's own, so that no answer resumes too early */
     for (uint32_t i = 0; i < p->part_count; i++) {
@@ -262,7 +255,7 @@ static void produce_answer(struct produce *p)
 
 static enum flow_verdict produce_respond(struct flow *flow)
 {
-    struct produce *p = produce_of(flow);
+    struct produce *p = api_own(flow);
     bool failed = false;
 
     if (p->body.acks != 0) {

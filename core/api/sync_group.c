@@ -4,8 +4,8 @@
  * answers leave when it is stored.
  *
  * Source: KIP-62, KIP-345, KIP-559; behaviours 2. */
+#include "api/ask.h"
 #include "api/dispatch.h"
-#include "coord/coordinator.h"
 #include "wire/sync_group.h"
 
 struct sync_group {
@@ -40,14 +40,6 @@ static bool sync_group_is_vague(const struct api_request *r,
                                str_is_null(body->protocol_name));
 }
 
-static void sync_group_gone(struct request *request)
-{
-    struct api_request *r = request->context;
-    struct sync_group *s = r->own;
-
-    coordinator_gone(&s->sync.ask);
-}
-
 static struct group_protocol *
 sync_group_assignments(struct arena *arena,
                        const struct sync_group_request *body)
@@ -74,11 +66,7 @@ void handle_sync_group(struct api_request *r)
         return;
     }
     s->r = r;
-    s->sync.ask =
-        (struct coordinator_ask){.coordinator = r->api->options.coordinator,
-                                 .arena = r->arena,
-                                 .group_id = body.group_id,
-                                 .done = sync_group_done};
+    s->sync.ask = ask_make(r, body.group_id, sync_group_done);
     if (sync_group_is_vague(r, &body)) {
         s->sync.ask.err = ERR_INCONSISTENT_GROUP_PROTOCOL;
         sync_group_done(&s->sync.ask);
@@ -92,7 +80,6 @@ void handle_sync_group(struct api_request *r)
         .protocol = body.protocol_name,
         .assignments = sync_group_assignments(r->arena, &body),
         .assignments_count = MAX(body.assignments_count, 0)};
-    r->own = s;
-    r->request->gone = sync_group_gone;
+    ask_may_park(r, &s->sync.ask);
     coordinator_sync(&s->sync);
 }
