@@ -1,43 +1,28 @@
-"""Requests about one topic each, and what matters of their answers."""
+"""What these tests ask of a broker beyond the calls of tests/it: requests in
+flight, of many partitions, and such as may be refused."""
+from calls import fetch, to_produce
 from records import batches
 
 
-def produce_values(topic, data, acks=-1, partitions=(0,)):
-    """The same data for each partition."""
-    return {"Acks": acks, "TimeoutMs": 60000, "TopicData": [{
-        "Name": topic, "PartitionData": [
-            {"Index": i, "Records": data} for i in partitions]}]}
+def send(connection, topic, data, **how):
+    """A Produce whose answer is not waited for; what receive() wants."""
+    return connection.send("Produce", 9, **to_produce(topic, data, **how))
 
 
-def produce_part(answer):
+def receive(connection, correlation=None):
+    """The partition's part of the answer to a send()."""
+    answer = connection.receive("Produce", 9, correlation)
     return answer["Responses"][0]["PartitionResponses"][0]
 
 
-def send_produce(connection, topic, data, **how):
-    """Does not wait; what receive_produce() wants to be told."""
-    return connection.send("Produce", 9, **produce_values(topic, data, **how))
-
-
-def receive_produce(connection, correlation=None):
-    return produce_part(connection.receive("Produce", 9, correlation))
-
-
-def produce(connection, topic, data, **how):
-    """The answer for the first partition; none may be refused."""
-    answer = connection.call("Produce", 9, **produce_values(
-        topic, data, **how))
+def append_to_all(connection, topic, data, partitions):
+    """Produces the same to each partition, in one request."""
+    answer = connection.call(
+        "Produce", 9, Acks=-1, TimeoutMs=60000, TopicData=[{
+            "Name": topic, "PartitionData": [
+                {"Index": i, "Records": data} for i in partitions]}])
     parts = answer["Responses"][0]["PartitionResponses"]
     assert all(p["ErrorCode"] == 0 for p in parts), parts
-    return parts[0]
-
-
-def fetch(connection, topic, offset, partition=0, size=1 << 24):
-    answer = connection.call(
-        "Fetch", 11, ReplicaId=-1, MaxWaitMs=0, MinBytes=0, Topics=[{
-            "Topic": topic, "Partitions": [{
-                "Partition": partition, "FetchOffset": offset,
-                "PartitionMaxBytes": size}]}])
-    return answer["Responses"][0]["Partitions"][0]
 
 
 def read_all(connection, topic):
@@ -64,45 +49,25 @@ def ends(connection, topic, partitions=(0,)):
     return [p["Offset"] for p in answer["Topics"][0]["Partitions"]]
 
 
-def try_create(connection, *topics, partitions=1, **configs):
-    """The answer for each topic."""
-    return connection.call("CreateTopics", 7, timeoutMs=60000, Topics=[{
-        "Name": t, "NumPartitions": partitions, "ReplicationFactor": 1,
-        "Configs": [{"Name": n, "Value": v} for n, v in configs.items()]}
-        for t in topics])["Topics"]
+def try_create(connection, topic):
+    """The topic's id; None when it was refused."""
+    answer = connection.call("CreateTopics", 7, timeoutMs=10000, Topics=[{
+        "Name": topic, "NumPartitions": 1, "ReplicationFactor": 1}])
+    made = answer["Topics"][0]
+    return made["TopicId"] if made["ErrorCode"] == 0 else None
 
 
-def create(connection, *topics, **how):
-    """None may be refused."""
-    made = try_create(connection, *topics, **how)
-    assert all(t["ErrorCode"] == 0 for t in made), made
-
-
-def delete(connection, topic):
-    """The error code."""
-    answer = connection.call("DeleteTopics", 5, TimeoutMs=60000,
+def try_delete(connection, topic):
+    """Whether it was deleted."""
+    answer = connection.call("DeleteTopics", 5, TimeoutMs=10000,
                              TopicNames=[topic])
-    return answer["Responses"][0]["ErrorCode"]
+    return answer["Responses"][0]["ErrorCode"] == 0
 
 
 def topic_ids(connection):
     """Of all topics, by their names."""
     answer = connection.call("Metadata", 12, Topics=None)
     return {t["Name"]: t["TopicId"] for t in answer["Topics"]}
-
-
-def commit(connection, group, topic, offset):
-    """The error code."""
-    answer = connection.call("OffsetCommit", 7, GroupId=group, Topics=[{
-        "Name": topic, "Partitions": [
-            {"PartitionIndex": 0, "CommittedOffset": offset}]}])
-    return answer["Topics"][0]["Partitions"][0]["ErrorCode"]
-
-
-def committed(connection, group, topic):
-    answer = connection.call("OffsetFetch", 7, GroupId=group, Topics=[
-        {"Name": topic, "PartitionIndexes": [0]}])
-    return answer["Topics"][0]["Partitions"][0]["CommittedOffset"]
 
 
 def new_producer(connection):

@@ -2,8 +2,9 @@
 the broker."""
 import threading
 
-from ask import (commit, committed, delete, new_producer, read_all,
-                 receive_produce, send_produce, topic_ids, try_create)
+from ask import (new_producer, read_all, receive, send, topic_ids, try_create,
+                 try_delete)
+from calls import commit, committed, create
 from node import Closed
 from records import batch
 
@@ -35,18 +36,18 @@ class Idempotent:
             sent = self.acked
             while self.acked < total:
                 while sent < total and len(flight) < window:
-                    flight.append((sent, send_produce(
+                    flight.append((sent, send(
                         connection, self.topic, self.batch(sent))))
                     sent += 1
                     self.sent = max(self.sent, sent)
                 index, correlation = flight.pop(0)
-                part = receive_produce(connection, correlation)
+                part = receive(connection, correlation)
                 if part["ErrorCode"] in RETRIABLE or (
                         part["ErrorCode"] == 45 and self.rejected):
                     # Those behind it in flight fail too: all go again.
                     self.rejected = part["ErrorCode"]
                     for _, other in flight:
-                        later = receive_produce(connection, other)
+                        later = receive(connection, other)
                         assert later["ErrorCode"] != 0, (
                             "taken out of order", later)
                     flight, sent = [], self.acked
@@ -84,9 +85,9 @@ class Plain:
         with node.connect() as connection:
             while self.next < total:
                 number, self.next = self.next, self.next + 1
-                send_produce(connection, self.topic, batch([b"p-%d" % number]),
-                             acks=self.acks)
-                part = receive_produce(connection)
+                send(connection, self.topic, batch([b"p-%d" % number]),
+                     acks=self.acks)
+                part = receive(connection)
                 if part["ErrorCode"] == 0:
                     self.acked[number] = part["BaseOffset"]
                 else:
@@ -120,7 +121,7 @@ class Committer:
                     assert code in RETRIABLE, code
 
     def check(self, connection):
-        found = committed(connection, self.group, self.topic)
+        found = committed(connection, self.group).get((self.topic, 0), -1)
         assert self.acked <= found <= self.tried, (
             f"committed {self.acked}, tried {self.tried}, found {found}")
 
@@ -138,12 +139,10 @@ class Creator:
             while self.next < total:
                 doomed, self.next = self.next % 2, self.next + 1
                 name = f"{'doomed' if doomed else 'kept'}-{self.next}"
-                made, = try_create(connection, name)
-                if made["ErrorCode"] != 0:
-                    continue
-                if not doomed:
-                    self.there[name] = made["TopicId"]
-                elif delete(connection, name) == 0:
+                topic_id = try_create(connection, name)
+                if topic_id and not doomed:
+                    self.there[name] = topic_id
+                elif topic_id and try_delete(connection, name):
                     self.gone.add(name)
 
     def check(self, connection):
@@ -154,12 +153,16 @@ class Creator:
 
 
 class Load:
-    """All these clients at one broker, each with its turns."""
+    """All these clients at one broker, each with its turns, and the topics
+    that they want."""
     TURNS = {"idempotent": 12, "plain": 6, "committer": 5, "creator": 4}
 
-    def __init__(self, connection, **sizes):
+    def __init__(self, connection, padding=0, **configs):
+        for topic in TOPICS:
+            create(connection, topic, **configs)
         self.ids = [new_producer(connection)]
-        self.idempotent = Idempotent(TOPICS[0], self.ids[0], **sizes)
+        self.idempotent = Idempotent(TOPICS[0], self.ids[0],
+                                     padding=padding)
         self.plain = Plain(TOPICS[1])
         self.committer = Committer("g", TOPICS[0])
         self.creator = Creator()

@@ -6,7 +6,8 @@ import time
 
 import pytest
 
-from ask import create, fetch, produce
+from ask import append_to_all, ends
+from calls import append, create, fetch
 from node import PROGRAM
 from records import HEAD_SIZE, batch, batches
 
@@ -20,10 +21,10 @@ ERROR = 56  # KAFKA_STORAGE_ERROR
 def fill(node, padding):
     """Batches of one record each, all of the same size, in all partitions."""
     with node.connect() as connection:
-        create(connection, "t", partitions=PARTITIONS)
+        create(connection, "t", PARTITIONS)
         for i in range(BATCHES):
-            produce(connection, "t", batch([b"%d" % i + b" " * padding]),
-                    partitions=range(PARTITIONS))
+            append_to_all(connection, "t", batch([b"%d" % i + b" " * padding]),
+                          range(PARTITIONS))
 
 
 def flip(path, byte):
@@ -44,7 +45,7 @@ def served(connection, index):
     """What a fetch at each offset finds: the base of a batch, or an error."""
     found = []
     for offset in range(BATCHES):
-        part = fetch(connection, "t", offset, partition=index, size=1)
+        part = fetch(connection, "t", offset, part_high=1, partition=index)
         if part["ErrorCode"]:
             found.append(-part["ErrorCode"])
         else:
@@ -54,8 +55,8 @@ def served(connection, index):
     return found
 
 
-# Small batches are read by a start after a kill, which begins at the last entry
-# of the index; large ones have an entry each. After a stop nothing is read.
+# A start after a kill reads from the last entry of the index: small batches
+# have none, large ones have one each. After a stop nothing is read.
 @pytest.mark.parametrize("end,padding", [
     ("kill", 0), ("kill", 5000), ("stop", 0)])
 def test_a_flipped_bit_is_reported_not_cut(node, end, padding):
@@ -74,10 +75,11 @@ def test_a_flipped_bit_is_reported_not_cut(node, end, padding):
     with node.connect() as connection:
         for n, path in enumerate(paths):
             assert served(connection, n) == [0, 1, -ERROR, 3, 4], n
-            part = produce(connection, "t", batch([b"next"]), partitions=[n])
-            assert part["BaseOffset"] == BATCHES
+            append(connection, "t", batch([b"next"]), partition=n)
             assert path.read_bytes().startswith(hurt[n]), "something is cut"
             assert not list(path.parent.glob("*.cut*"))
+        assert ends(connection, "t", range(PARTITIONS)) == [
+            BATCHES + 1] * PARTITIONS
     told = node.log.read_text().splitlines()
     for n, path in enumerate(paths):
         check_told(done.stdout.splitlines(), n, path.name)

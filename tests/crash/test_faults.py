@@ -12,7 +12,8 @@ import random
 
 import pytest
 
-from ask import create, new_producer, read_all, send_produce
+from ask import new_producer, read_all, send
+from calls import create
 from load import Idempotent, Load, TOPICS
 from node import FILES, Closed, Node
 
@@ -38,7 +39,6 @@ class ShortRun:
                    FAULT_HOW=how, FAULT_CALLS=calls, FAULT_AT=at,
                    FAULT_TIMES=times, FAULT_ARM=arm, FAULT_LOG=self.calls)
         with node.connect() as connection:
-            create(connection, *TOPICS)
             self.load = Load(connection)
         arm.touch()
         self.load.run(node)
@@ -165,7 +165,6 @@ def test_killed_at_each_call_of_the_first_start():
                 node.restore(cut.left(how))
                 node.start()
                 with node.connect() as connection:
-                    create(connection, *TOPICS)
                     load = Load(connection)
                 load.finish(node)
                 node.kill()
@@ -174,12 +173,12 @@ def test_killed_at_each_call_of_the_first_start():
 def test_a_clean_stop_with_five_in_flight_doubles_nothing(node):
     node.start()
     with node.connect() as connection:
-        create(connection, *TOPICS)
+        create(connection, TOPICS[0])
         producer = Idempotent(TOPICS[0], new_producer(connection))
     for turn in range(1, 6):
         with node.connect() as connection:
             for index in range(producer.acked, producer.acked + 5):
-                send_produce(connection, TOPICS[0], producer.batch(index))
+                send(connection, TOPICS[0], producer.batch(index))
             node.stop()
         node.start()
         producer.run(node, 5 * turn)
@@ -192,7 +191,7 @@ def test_a_clean_stop_with_five_in_flight_doubles_nothing(node):
 def test_retries_after_a_clean_stop_get_the_first_answers(node):
     node.start()
     with node.connect() as connection:
-        create(connection, *TOPICS)
+        create(connection, TOPICS[0])
         first = Idempotent(TOPICS[0], new_producer(connection))
     first.run(node, 9)
     node.stop()

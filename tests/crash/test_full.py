@@ -11,6 +11,7 @@ import time
 import pytest
 
 import ask
+import calls
 import load
 from node import PROGRAM, ROOT, die_with_parent
 from records import batch
@@ -101,9 +102,7 @@ def fill(volume, but=0):
 
 
 def produce(connection, topic, value):
-    return ask.produce_part(connection.call(
-        "Produce", 9, **ask.produce_values(topic, batch([value]))))[
-            "ErrorCode"]
+    return calls.produce(connection, topic, batch([value]))["ErrorCode"]
 
 
 def produce_until_refused(connection, topic):

@@ -11,7 +11,6 @@ import time
 
 import pytest
 
-from ask import create
 from load import Load, TOPICS
 from node import SHIMS
 import power
@@ -21,6 +20,7 @@ FAST = os.environ.get("FAST", "0") != "0"
 ROUNDS = int(os.environ.get("ROUNDS", 3 if FAST else 10))
 FOREVER = 1 << 40
 MIB = 1 << 20
+SMALL = {"segment.bytes": str(MIB)}
 
 
 def test_what_a_cut_leaves(tmp_path):
@@ -80,8 +80,7 @@ def test_the_journal_misses_nothing(node, end):
     node.start(journal=True, **({} if end == "stop" else {
         "FAULT_HOW": "kill", "FAULT_CALLS": "write", "FAULT_AT": 300}))
     with node.connect() as connection:
-        create(connection, *TOPICS, **{"segment.bytes": str(MIB)})
-        load = Load(connection, padding=MIB // 10)
+        load = Load(connection, MIB // 10, **SMALL)
     load.run(node, times=3)
     if end == "stop":
         node.stop()
@@ -120,8 +119,7 @@ def test_rounds_of_power_cuts_under_load(node, how, record_property):
     print(f"SEED={seed} ROUNDS={ROUNDS}")
     node.start()
     with node.connect() as connection:
-        create(connection, *TOPICS, **{"segment.bytes": str(MIB)})
-        load = Load(connection, padding=MIB // 50)
+        load = Load(connection, MIB // 50, **SMALL)
     node.stop()
     lost = 0
     for turn in range(ROUNDS):

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from ask import (create, ends, produce, read_all, receive_produce,
-                 send_produce)
+from ask import ends, read_all, receive, send
+from calls import append, create
 from records import batch
 
 GIB = int(os.environ.get("GIB", "1"))
@@ -21,9 +21,9 @@ def fill(connection, topic, count, size=MIB - 1000, window=16):
     first = connection.correlation + 1
     for i in range(count + window):
         if i < count:
-            send_produce(connection, topic, data)
+            send(connection, topic, data)
         if i >= window:
-            part = receive_produce(connection, first + i - window)
+            part = receive(connection, first + i - window)
             assert part["ErrorCode"] == 0, part
     return count * len(data)
 
@@ -96,7 +96,7 @@ def partition(node):
         create(connection, "t")
         for i in range(20):
             # Large enough for an entry of the index each.
-            produce(connection, "t", batch([b"%d" % i, b" " * 5000]))
+            append(connection, "t", batch([b"%d" % i, b" " * 5000]))
     return node.data / "log" / "t-0"
 
 

@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ask import create
+from calls import create
 
 SYNC = re.compile(r"\b(fsync|fdatasync)\(\d+<([^>]*)>")
 
@@ -32,7 +32,8 @@ def synced_before_it_serves(node):
 def test_a_start_waits_for_two_syncs(node, how):
     node.start()
     with node.connect() as connection:
-        create(connection, "s", "t")
+        create(connection, "s")
+        create(connection, "t")
     for _ in range(3):
         time.sleep(1.5)  # the point of the entries is stored each second
         if how == "kill":

@@ -3,7 +3,8 @@ import time
 
 import pytest
 
-from ask import create, ends, produce, read_all
+from ask import append_to_all, ends, read_all
+from calls import create
 from records import batch
 
 PARTITIONS = 400
@@ -25,7 +26,7 @@ def test_a_stop_ends_in_time_though_the_disk_is_slow(node):
                FAULT_AT=1, FAULT_TIMES=10**9, FAULT_ARM=arm)
     with node.connect(timeout=60) as connection:
         create(connection, "t", partitions=PARTITIONS)
-        produce(connection, "t", batch([b"here"]), partitions=ALL)
+        append_to_all(connection, "t", batch([b"here"]), ALL)
     arm.touch()
     assert stop(node) < OVER_S
     assert "partitions not sealed: the next start recovers" in node.told()
