@@ -76,6 +76,10 @@ enum err cli_topic_error(enum err err, struct str topic, struct str detail,
                        "`tidemark topic create %.*s`",
                        STR_ARG(topic), STR_ARG(topic));
     }
+    if (err == ERR_TOPIC_ALREADY_EXISTS) {
+        return why_set(why, err, "topic \"%.*s\" exists already",
+                       STR_ARG(topic));
+    }
     if (detail.len > 0) {
         return why_set(why, err, "topic \"%.*s\": %.*s", STR_ARG(topic),
                        STR_ARG(detail));

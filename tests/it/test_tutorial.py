@@ -1,5 +1,7 @@
 """The README's tutorial, run as its reader would: its own programs."""
+import json
 import os
+import pathlib
 import re
 import signal
 import subprocess
@@ -9,13 +11,21 @@ import time
 import pytest
 
 import clients
+from calls import create as create_topic
 from clients import BUILD, ROOT
+from wire import Connection
 
 
 def shown(name):
     """The program that README.md tells its reader to save as `name`."""
     readme = (ROOT / "README.md").read_text()
     return re.search(rf"as `{name}`.*?```python\n(.*?)```", readme, re.S)[1]
+
+
+def section(title):
+    """What README.md says under a title."""
+    readme = (ROOT / "README.md").read_text()
+    return re.search(rf"^## {title}\n(.*?)^## ", readme, re.S | re.M)[1]
 
 
 class Program:
@@ -114,3 +124,73 @@ def test_sqlite3_shows_what_the_group_committed(start_broker):
         stdout=subprocess.PIPE, text=True, check=True).stdout
     assert rows == ("group_id topic partition offset\n"
                     "readers users 0 30\n")
+
+
+# The README's reader has a broker on port 9092, and ends `consume` by hand.
+ELSEWHERE = """set -euo pipefail
+tidemark() {
+    case $1 in
+    serve) ;;
+    topic | produce) "$TIDEMARK" "$@" --server "$BROKER" ;;
+    consume) "$TIDEMARK" "$@" --server "$BROKER" --to end ;;
+    *) "$TIDEMARK" "$@" ;;
+    esac
+}
+"""
+
+
+@pytest.mark.ours
+def test_the_command_lines_of_the_readme_work_one_after_the_other(
+        start_broker):
+    broker = start_broker()
+    lines = re.findall(r"^    ((?!alias).*)$", section("The command line"),
+                       re.M)
+    assert len(lines) > 6
+    done = subprocess.run(
+        ["bash", "-c", ELSEWHERE + "\n".join(lines)], text=True,
+        cwd=pathlib.Path(broker.dir()).parent, timeout=60,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env={**os.environ, "TIDEMARK": str(clients.PROGRAM),
+             "BROKER": broker.bootstrap})
+    assert (done.returncode, done.stderr) == (0, ""), done
+    assert re.search(r'"key":"ada","value":"1"', done.stdout)
+    assert ": all is well\n" in done.stdout
+
+
+def test_the_config_of_the_readme_is_good(tmp_path):
+    text = re.search(r"```lua\n(.*?)```", section("Configure"), re.S)[1]
+    (tmp_path / "config.lua").write_text(text)
+    done = subprocess.run(
+        [clients.PROGRAM, "config", "check"], cwd=tmp_path, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert done.stdout == (
+        "config.lua: good: 2 listeners, 1 topic, data in ./data\n"), done
+
+
+@pytest.mark.ours
+def test_a_broker_that_is_killed_in_the_middle_loses_and_doubles_nobody(
+        start_broker):
+    """"Pull the plug": the README's producer and two of its consumers."""
+    broker = start_broker()
+    with Connection(broker.bootstrap) as raw:
+        create_topic(raw, "users", 4)
+    with Program(broker.bootstrap, "consumer.py", "crew") as one, \
+            Program(broker.bootstrap, "consumer.py", "crew") as two, \
+            Program(broker.bootstrap, "producer.py", "3000") as producer:
+        wait(lambda: len(producer.lines) > 300)
+        broker.kill()
+        broker.restart()
+        producer.finish()
+        sent = producer.names()
+        assert len(sent) == 3000
+        wait(lambda: set(one.names() + two.names()) == set(sent), 60)
+        for consumer in one, two:
+            consumer.ctrl_c()
+    done = subprocess.run(
+        [clients.PROGRAM, "consume", "users", "--to", "end", "--json",
+         "--server", broker.bootstrap], text=True, stdout=subprocess.PIPE,
+        check=True)
+    there = [json.loads(line)["key"] for line in done.stdout.splitlines()]
+    assert sorted(there) == sorted(sent), "each once"
+    clients.tally(clients.KAFKA_PYTHON_3, produced=3000,
+                  consumed=len(one.lines) + len(two.lines))
