@@ -39,18 +39,12 @@ static void simple_script(struct node *node)
 /* kafka-python's assign() and commit(); also without a name. */
 static void a_group_without_members_is_anybodys(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, simple_script),
-                        "a fetches: NONE topic 0=-1 \"\" NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a fetches: NONE topic 0=10 \"note\" NONE\n"
-                        "a fetches: NONE topic 0=11 \"note\" NONE\n"
-                        "a fetches: NONE\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(simple_script, "a fetches: NONE topic 0=-1 \"\" NONE\n"
+                             "a commits: NONE NONE\n"
+                             "a commits: NONE NONE\n"
+                             "a fetches: NONE topic 0=10 \"note\" NONE\n"
+                             "a fetches: NONE topic 0=11 \"note\" NONE\n"
+                             "a fetches: NONE\n");
 }
 
 static void fenced_script(struct node *node)
@@ -109,25 +103,19 @@ static void fenced_script(struct node *node)
 
 static void members_commit_in_their_generation(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, fenced_script),
-                        "a commits: GROUP_ID_NOT_FOUND NONE\n"
-                        "a commits: ILLEGAL_GENERATION NONE\n"
-                        "a joins: NONE generation 1, 1 members\n"
-                        "a commits: REBALANCE_IN_PROGRESS NONE\n"
-                        "a syncs: NONE \"all\"\n"
-                        "a commits: UNKNOWN_MEMBER_ID NONE\n"
-                        "a commits: ILLEGAL_GENERATION NONE\n"
-                        "b commits: UNKNOWN_MEMBER_ID NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a leaves: NONE NONE\n"
-                        "a commits: UNKNOWN_MEMBER_ID NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a fetches: NONE topic 0=7 \"note\" NONE\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(fenced_script, "a commits: GROUP_ID_NOT_FOUND NONE\n"
+                             "a commits: ILLEGAL_GENERATION NONE\n"
+                             "a joins: NONE generation 1, 1 members\n"
+                             "a commits: REBALANCE_IN_PROGRESS NONE\n"
+                             "a syncs: NONE \"all\"\n"
+                             "a commits: UNKNOWN_MEMBER_ID NONE\n"
+                             "a commits: ILLEGAL_GENERATION NONE\n"
+                             "b commits: UNKNOWN_MEMBER_ID NONE\n"
+                             "a commits: NONE NONE\n"
+                             "a leaves: NONE NONE\n"
+                             "a commits: UNKNOWN_MEMBER_ID NONE\n"
+                             "a commits: NONE NONE\n"
+                             "a fetches: NONE topic 0=7 \"note\" NONE\n");
 }
 
 static void partitions_script(struct node *node)
@@ -191,20 +179,15 @@ static void partitions_script(struct node *node)
 
 static void partitions_fail_one_by_one(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, partitions_script),
-                        "a commits: NONE NONE UNKNOWN_TOPIC_OR_PARTITION\n"
-                        "a commits: NONE OFFSET_METADATA_TOO_LARGE NONE\n"
-                        "a commits: NONE UNKNOWN_TOPIC_OR_PARTITION\n"
-                        "a commits: NONE UNKNOWN_TOPIC_ID\n"
-                        "a commits: NONE UNKNOWN_TOPIC_OR_PARTITION\n"
-                        "a fetches: NONE topic 0=3 \"\" NONE 1=-1 \"\" NONE\n"
-                        "a fetches: NONE topic 0=-1 \"\" UNKNOWN_TOPIC_ID\n"
-                        "a fetches: NONE not 0=-1 \"\" NONE\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(partitions_script,
+              "a commits: NONE NONE UNKNOWN_TOPIC_OR_PARTITION\n"
+              "a commits: NONE OFFSET_METADATA_TOO_LARGE NONE\n"
+              "a commits: NONE UNKNOWN_TOPIC_OR_PARTITION\n"
+              "a commits: NONE UNKNOWN_TOPIC_ID\n"
+              "a commits: NONE UNKNOWN_TOPIC_OR_PARTITION\n"
+              "a fetches: NONE topic 0=3 \"\" NONE 1=-1 \"\" NONE\n"
+              "a fetches: NONE topic 0=-1 \"\" UNKNOWN_TOPIC_ID\n"
+              "a fetches: NONE not 0=-1 \"\" NONE\n");
 }
 
 enum { MANY = 500 };
@@ -294,20 +277,14 @@ static void retention_script(struct node *node)
 /* Versions 2 to 4 could say for how long a commit shall be kept. */
 static void an_offset_whose_time_is_over_is_not_read(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, retention_script),
-                        "a commits: NONE NONE\n"
-                        "a fetches: NONE topic 0=-1 \"\" NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a fetches: NONE topic 0=3 \"note\" NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a fetches: NONE topic 0=5 \"note\" NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a fetches: NONE topic 0=7 \"note\" NONE\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(retention_script, "a commits: NONE NONE\n"
+                                "a fetches: NONE topic 0=-1 \"\" NONE\n"
+                                "a commits: NONE NONE\n"
+                                "a fetches: NONE topic 0=3 \"note\" NONE\n"
+                                "a commits: NONE NONE\n"
+                                "a fetches: NONE topic 0=5 \"note\" NONE\n"
+                                "a commits: NONE NONE\n"
+                                "a fetches: NONE topic 0=7 \"note\" NONE\n");
 }
 
 enum { REPEATS = 2300 };
@@ -453,19 +430,13 @@ static void expiry_script(struct node *node)
 static void
 what_has_expired_is_removed_by_a_clock_that_is_believed(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, expiry_script),
-                        "a commits: NONE NONE\n"
-                        "a commits: NONE NONE\n"
-                        "a commits: NONE NONE\n"
-                        "3 offsets\n"
-                        "2 offsets\n"
-                        "a fetches: NONE topic 0=1 \"note\" NONE\n"
-                        "a fetches: NONE topic 0=1 \"note\" NONE\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(expiry_script, "a commits: NONE NONE\n"
+                             "a commits: NONE NONE\n"
+                             "a commits: NONE NONE\n"
+                             "3 offsets\n"
+                             "2 offsets\n"
+                             "a fetches: NONE topic 0=1 \"note\" NONE\n"
+                             "a fetches: NONE topic 0=1 \"note\" NONE\n");
 }
 
 static void limit_script(struct node *node)

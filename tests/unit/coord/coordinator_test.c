@@ -188,16 +188,10 @@ static void gone_script(struct node *node)
 /* The member stays, as its client may come again; its request does not. */
 static void a_request_is_given_back_when_its_connection_goes(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, gone_script),
-                        "a joins: NONE generation 1, 1 members\n"
-                        "b joins: REBALANCE_IN_PROGRESS\n"
-                        "a beats: REBALANCE_IN_PROGRESS\n"
-                        "a joins: NONE generation 2, 2 members\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(gone_script, "a joins: NONE generation 1, 1 members\n"
+                           "b joins: REBALANCE_IN_PROGRESS\n"
+                           "a beats: REBALANCE_IN_PROGRESS\n"
+                           "a joins: NONE generation 2, 2 members\n");
 }
 
 static struct mail stop_mail;
@@ -240,19 +234,14 @@ static void stop_script(struct node *node)
 
 static void a_stop_answers_what_is_parked_and_what_still_comes(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, stop_script),
-                        "a joins: NONE generation 1, 1 members\n"
-                        "b joins: COORDINATOR_NOT_AVAILABLE\n"
-                        "a beats: COORDINATOR_NOT_AVAILABLE\n"
-                        "c joins: COORDINATOR_NOT_AVAILABLE\n"
-                        "a commits: COORDINATOR_NOT_AVAILABLE NONE\n"
-                        "a fetches: COORDINATOR_NOT_AVAILABLE topic 0=0 \"\" "
-                        "NONE\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(stop_script,
+              "a joins: NONE generation 1, 1 members\n"
+              "b joins: COORDINATOR_NOT_AVAILABLE\n"
+              "a beats: COORDINATOR_NOT_AVAILABLE\n"
+              "c joins: COORDINATOR_NOT_AVAILABLE\n"
+              "a commits: COORDINATOR_NOT_AVAILABLE NONE\n"
+              "a fetches: COORDINATOR_NOT_AVAILABLE topic 0=0 \"\" "
+              "NONE\n");
 }
 
 static void limits_script(struct node *node)
@@ -328,15 +317,9 @@ static void large_script(struct node *node)
 static void
 an_assignment_that_is_too_large_for_a_command_is_refused(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, large_script),
-                        "a joins: NONE generation 1, 1 members\n"
-                        "a syncs: GROUP_MAX_SIZE_REACHED \"\"\n"
-                        "a beats: UNKNOWN_MEMBER_ID\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(large_script, "a joins: NONE generation 1, 1 members\n"
+                            "a syncs: GROUP_MAX_SIZE_REACHED \"\"\n"
+                            "a beats: UNKNOWN_MEMBER_ID\n");
 }
 
 static int64_t room_bytes;
@@ -383,17 +366,11 @@ static void room_script(struct node *node)
 /* Both are told to try again. */
 static void all_groups_together_have_a_bound_of_bytes(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, room_script),
-                        "a joins: NONE generation 1, 1 members\n"
-                        "b joins: COORDINATOR_NOT_AVAILABLE\n"
-                        "a syncs: COORDINATOR_NOT_AVAILABLE \"\"\n"
-                        "a syncs: NONE \"all\"\n"
-                        "b joins: NONE generation 1, 1 members\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(room_script, "a joins: NONE generation 1, 1 members\n"
+                           "b joins: COORDINATOR_NOT_AVAILABLE\n"
+                           "a syncs: COORDINATOR_NOT_AVAILABLE \"\"\n"
+                           "a syncs: NONE \"all\"\n"
+                           "b joins: NONE generation 1, 1 members\n");
 }
 
 static void slot_moved(struct controller_change *change)
@@ -449,18 +426,12 @@ static void other_script(struct node *node)
 static void
 groups_of_another_coordinator_and_of_no_name_are_refused(void **state)
 {
-    struct node *node = MEM_NEW(struct node);
-
-    node_init(node);
-    assert_string_equal(node_run(node, other_script),
-                        "a joins: NONE generation 1, 1 members\n"
-                        "a beats: NOT_COORDINATOR\n"
-                        "b joins: NOT_COORDINATOR\n"
-                        "a commits: NOT_COORDINATOR NONE\n"
-                        "a leaves: NOT_COORDINATOR UNKNOWN_MEMBER_ID\n"
-                        "a beats: INVALID_GROUP_ID\n");
-    node_fini(node);
-    mem_free(node);
+    node_play(other_script, "a joins: NONE generation 1, 1 members\n"
+                            "a beats: NOT_COORDINATOR\n"
+                            "b joins: NOT_COORDINATOR\n"
+                            "a commits: NOT_COORDINATOR NONE\n"
+                            "a leaves: NOT_COORDINATOR UNKNOWN_MEMBER_ID\n"
+                            "a beats: INVALID_GROUP_ID\n");
 }
 
 static void clients_hear_kafkas_errors_for_ours(void **state)

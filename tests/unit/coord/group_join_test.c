@@ -98,23 +98,18 @@ static void an_id_that_was_handed_out_is_void_after_a_session(void **state)
 
 static void a_rebalance_waits_for_ids_that_were_handed_out(void **state)
 {
-    replay("0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
-           "1 join t v=4 as=b\n"
-           "    t: MEMBER_ID_REQUIRED b\n"
-           "2 join u v=4 as=c\n"
-           "    u: MEMBER_ID_REQUIRED c\n"
-           "3 join b id=b\n"
-           "    [PreparingRebalance]\n"
-           "4 join a2 id=a\n"
-           "5 leave id=c\n"
-           "    ok\n"
-           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
-           "    b: is b in generation 2, range, led by a\n"
-           "    [CompletingRebalance]\n");
+    replay(ONE_JOINED "1 join t v=4 as=b\n"
+                      "    t: MEMBER_ID_REQUIRED b\n"
+                      "2 join u v=4 as=c\n"
+                      "    u: MEMBER_ID_REQUIRED c\n"
+                      "3 join b id=b\n"
+                      "    [PreparingRebalance]\n"
+                      "4 join a2 id=a\n"
+                      "5 leave id=c\n"
+                      "    ok\n"
+                      "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+                      "    b: is b in generation 2, range, led by a\n"
+                      "    [CompletingRebalance]\n");
 }
 
 static void a_rebalance_does_not_wait_for_an_id_whose_time_is_over(void **state)
@@ -184,11 +179,7 @@ static void the_type_and_one_protocol_must_be_common_to_all(void **state)
 
 static void an_empty_group_takes_any_type(void **state)
 {
-    replay("0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
+    replay(ONE_JOINED
            "1 leave id=a\n"
            "    ok\n"
            "    store generation 2\n"
@@ -246,12 +237,7 @@ a_stable_group_answers_a_member_that_repeats_itself_at_once(void **state)
     replay("limits delay=10\n"
            "0 join a\n"
            "    [PreparingRebalance]\n"
-           "1 join b\n"
-           "  at 20\n"
-           "    a: is a in generation 1, range, led by a: a=x b=x\n"
-           "    b: is b in generation 1, range, led by a\n"
-           "    [CompletingRebalance]\n"
-           "20 sync s id=a gen=1 give=a:1,b:2\n"
+           "1 join b\n" TWO_JOINED "20 sync s id=a gen=1 give=a:1,b:2\n"
            "    store generation 1 a=1 b=2, then go on\n"
            "20 sync u id=b gen=1\n"
            "20 saved gen=1\n"
@@ -304,12 +290,7 @@ a_join_while_the_leader_assigns_is_answered_if_it_says_the_same(void **state)
     replay("limits delay=10\n"
            "0 join a\n"
            "    [PreparingRebalance]\n"
-           "1 join b\n"
-           "  at 20\n"
-           "    a: is a in generation 1, range, led by a: a=x b=x\n"
-           "    b: is b in generation 1, range, led by a\n"
-           "    [CompletingRebalance]\n"
-           "20 sync u id=b gen=1\n"
+           "1 join b\n" TWO_JOINED "20 sync u id=b gen=1\n"
            "21 join a2 id=a\n"
            "    a2: is a in generation 1, range, led by a: a=x b=x\n"
            "22 join b2 id=b\n"
@@ -325,30 +306,19 @@ a_join_while_the_leader_assigns_is_answered_if_it_says_the_same(void **state)
 
 static void a_join_that_is_sent_again_takes_the_place_of_the_first(void **state)
 {
-    replay("0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
-           "1 join b\n"
-           "    [PreparingRebalance]\n"
-           "2 join b2 id=b\n"
-           "    b: REBALANCE_IN_PROGRESS\n"
-           "3 join a2 id=a\n"
-           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
-           "    b2: is b in generation 2, range, led by a\n"
-           "    [CompletingRebalance]\n");
+    replay(ONE_JOINED "1 join b\n"
+                      "    [PreparingRebalance]\n"
+                      "2 join b2 id=b\n"
+                      "    b: REBALANCE_IN_PROGRESS\n"
+                      "3 join a2 id=a\n"
+                      "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+                      "    b2: is b in generation 2, range, led by a\n"
+                      "    [CompletingRebalance]\n");
 }
 
 static void a_group_is_full_at_its_limit(void **state)
 {
-    replay("limits members=2\n"
-           "0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
-           "0 pass\n"
+    replay("limits members=2\n" ONE_JOINED "0 pass\n"
            "1 join b\n"
            "    [PreparingRebalance]\n"
            "2 join a2 id=a\n"
@@ -377,13 +347,7 @@ static void a_group_is_full_at_its_limit(void **state)
 /* A member "a" that says "x" is 37 bytes when it is stored. */
 static void a_group_is_full_when_with_one_more_it_could_not_be_stored(void **s)
 {
-    replay("limits bytes=80\n"
-           "0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
-           "0 pass\n"
+    replay("limits bytes=80\n" ONE_JOINED "0 pass\n"
            "1 join b can=range:1234567890\n"
            "    b: GROUP_MAX_SIZE_REACHED\n"
            "2 join b v=4 can=rr:1234567890,range:1 as=b\n"
@@ -421,13 +385,7 @@ static void the_first_member_may_be_too_large_already(void **state)
 /* Whoever has not come back yet does not stand in a newcomer's way. */
 static void who_joins_first_has_the_bytes_when_a_group_prepares(void **state)
 {
-    replay("limits bytes=80\n"
-           "0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
-           "0 pass\n"
+    replay("limits bytes=80\n" ONE_JOINED "0 pass\n"
            "1 join b\n"
            "    [PreparingRebalance]\n"
            "2 join c\n"
@@ -472,13 +430,7 @@ static void a_member_offers_at_most_64_protocols(void **state)
 static void
 who_joins_first_has_the_place_when_a_full_group_prepares(void **state)
 {
-    replay("limits members=2\n"
-           "0 join a\n"
-           "    [PreparingRebalance]\n"
-           "  at 0\n"
-           "    a: is a in generation 1, range, led by a: a=x\n"
-           "    [CompletingRebalance]\n"
-           "0 pass\n"
+    replay("limits members=2\n" ONE_JOINED "0 pass\n"
            "1 join t v=4 as=b\n"
            "    t: MEMBER_ID_REQUIRED b\n"
            "2 join u v=4 as=c\n"

@@ -471,4 +471,16 @@ static inline void node_fini(struct node *node)
     fixture_remove(node->folder);
 }
 
+/* The one life of a new node; what it has said is compared whole. */
+static inline void node_play(void (*script)(struct node *node),
+                             const char *expected)
+{
+    struct node *node = MEM_NEW(struct node);
+
+    node_init(node);
+    assert_string_equal(node_run(node, script), expected);
+    node_fini(node);
+    mem_free(node);
+}
+
 #endif

@@ -31,6 +31,32 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* Beginnings that many have in common. "a" comes alone, without a delay: */
+#define ONE_JOINED                                                             \
+    "0 join a\n"                                                               \
+    "    [PreparingRebalance]\n"                                               \
+    "  at 0\n"                                                                 \
+    "    a: is a in generation 1, range, led by a: a=x\n"                      \
+    "    [CompletingRebalance]\n"
+
+/* "a" and "b" have come within a delay of 10 ms: */
+#define TWO_JOINED                                                             \
+    "  at 20\n"                                                                \
+    "    a: is a in generation 1, range, led by a: a=x b=x\n"                  \
+    "    b: is b in generation 1, range, led by a\n"                           \
+    "    [CompletingRebalance]\n"
+
+/* The same, and they have what "a" gives them: */
+#define TWO_STABLE                                                             \
+    TWO_JOINED                                                                 \
+    "20 sync sa id=a gen=1 give=a:1,b:2\n"                                     \
+    "    store generation 1 a=1 b=2, then go on\n"                             \
+    "20 sync sb id=b gen=1\n"                                                  \
+    "21 saved gen=1\n"                                                         \
+    "    sa: owns \"1\"\n"                                                     \
+    "    sb: owns \"2\"\n"                                                     \
+    "    [Stable]\n"
+
 enum { TRANSCRIPT_BYTES = 65536, TRANSCRIPT_LIST_MAX = 16 };
 
 struct transcript {
