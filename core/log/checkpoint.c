@@ -91,22 +91,28 @@ enum err checkpoint_load_point(struct disk *disk, const char *folder,
     return err;
 }
 
+/* Unless it is open. */
+static enum err checkpoint_open_point(struct disk *disk, const char *folder,
+                                      struct file **file, struct why *why)
+{
+    char path[NAMES_PATH_BYTES];
+
+    if (*file != NULL) {
+        return ERR_NONE;
+    }
+    names_join(path, folder, NAMES_POINT);
+    return file_open(disk, path, FILE_WRITE, file, why);
+}
+
 enum err checkpoint_save_point(struct disk *disk, const char *folder,
                                struct file **file,
                                struct checkpoint_point *point, struct why *why)
 {
     uint8_t slot[CHECKPOINT_SLOT_BYTES];
     struct iovec part = {slot, sizeof(slot)};
-    bool there = true;
-    enum err err = ERR_NONE;
+    bool is_first = point->number == 0;
+    enum err err = checkpoint_open_point(disk, folder, file, why);
 
-    if (*file == NULL) {
-        char path[NAMES_PATH_BYTES];
-
-        names_join(path, folder, NAMES_POINT);
-        there = disk_exists(disk, path);
-        err = file_open(disk, path, FILE_WRITE, file, why);
-    }
     if (err) {
         return err;
     }
@@ -117,7 +123,7 @@ enum err checkpoint_save_point(struct disk *disk, const char *folder,
     if (!err) {
         err = file_sync(*file, why);
     }
-    return err || there ? err : disk_sync_folder(disk, folder, why);
+    return err || !is_first ? err : disk_sync_folder(disk, folder, why);
 }
 
 enum err checkpoint_note_point(struct disk *disk, const char *folder,
@@ -127,13 +133,8 @@ enum err checkpoint_note_point(struct disk *disk, const char *folder,
 {
     uint8_t slot[CHECKPOINT_SLOT_BYTES];
     struct iovec part = {slot, sizeof(slot)};
-    char path[NAMES_PATH_BYTES];
-    enum err err = ERR_NONE;
+    enum err err = checkpoint_open_point(disk, folder, file, why);
 
-    if (*file == NULL) {
-        names_join(path, folder, NAMES_POINT);
-        err = file_open(disk, path, FILE_WRITE, file, why);
-    }
     checkpoint_encode_point(point, slot);
     return err ? err : file_write(*file, CHECKPOINT_NOTE_AT, &part, 1, why);
 }

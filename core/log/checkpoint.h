@@ -25,7 +25,7 @@ struct checkpoint_point {
     int64_t first_timestamp; /* of that segment; -1: none */
     int64_t created_ms;      /* of that segment */
     uint32_t hole;           /* offsets without a batch right below offset */
-    uint64_t number;         /* of this writing; the next slot's is +1 */
+    uint64_t number;         /* of the last time that one was saved; 0: never */
 };
 
 /* offset -1 when there is no such file or neither slot is good.

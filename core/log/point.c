@@ -84,9 +84,7 @@ enum err point_note(struct point *point, uint32_t cuts,
     enum err err = ERR_NONE;
 
     must(pthread_mutex_lock(&point->lock) == 0);
-    /* The name of the file is on the disk once a point was stored. */
-    if (cuts == point->cuts && point->stored.offset >= 0 &&
-        it->offset > point->noted.offset) {
+    if (cuts == point->cuts && it->offset > point->noted.offset) {
         next.number = point->stored.number;
         point->used = true;
         err = checkpoint_note_point(point->disk, point->folder, &point->file,

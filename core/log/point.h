@@ -51,7 +51,7 @@ MUST_USE enum err point_store(struct point *point, uint32_t cuts,
                               const struct checkpoint_point *it,
                               struct why *why);
 /* Any thread; reads and writes what is in memory. Notes it, unless it is void
- * or lower, or none was ever stored. Errors: ERR_DISK. */
+ * or lower. Errors: ERR_DISK. */
 MUST_USE enum err point_note(struct point *point, uint32_t cuts,
                              const struct checkpoint_point *it,
                              struct why *why);

@@ -95,13 +95,19 @@ static void wrote(int64_t end)
                 (struct view_mark){.offset = end, .position = (uint64_t)end});
 }
 
-static int64_t stored_point(void)
+static struct checkpoint_point load_point(void)
 {
     struct checkpoint_point point;
 
     assert_int_equal(checkpoint_load_point(&fault.disk, "/t-0", &point, NULL),
                      ERR_NONE);
-    return point.offset;
+    return point;
+}
+
+/* Stored or noted. */
+static int64_t stored_point(void)
+{
+    return load_point().offset;
 }
 
 static void flush_runs_one_sync_at_a_time(void **state)
@@ -127,9 +133,11 @@ static void flush_stores_the_point_within_a_second_and_then_sleeps(void **state)
     wrote(10);
     flush_now(&flush);
     simclock_run_for_ms(&simclock, 100);
-    assert_int_equal(stored_point(), -1);
+    assert_int_equal(stored_point(), 10);
+    assert_int_equal(load_point().number, 0); /* it was noted */
     simclock_run_for_ms(&simclock, 1100);
     assert_int_equal(stored_point(), 10);
+    assert_int_equal(load_point().number, 1);
     assert_int_equal(states, 1);
     assert_true(simenv_is_idle(simenv));
 }

@@ -166,16 +166,14 @@ static void a_bad_header_byte_of_an_indexed_batch_costs_no_other(void **state)
  * it is damage and no torn tail, and nothing behind it is lost. */
 static void a_bad_batch_is_damage_as_soon_as_it_was_acknowledged(void **state)
 {
-    for (int batch = 2; batch < BATCHES; batch++) {
+    for (int batch = 0; batch < BATCHES; batch++) {
         uint64_t each;
         struct one_log one;
 
         (void)state;
         one_init(&one, 1);
         one_open(&one, false);
-        (void)one_put(&one, (struct one_batch){.count = 1});
-        simclock_run_for_ms(&one.clock, 2500);
-        for (int i = 1; i < BATCHES; i++) {
+        for (int i = 0; i < BATCHES; i++) {
             (void)one_put(&one, (struct one_batch){.count = 1});
         }
         each = (uint64_t)one_file_bytes(&one, "00000000000000000000.log") /
