@@ -47,7 +47,8 @@ static char *folder_nearest(const char *path, struct stat *info)
     while (stat(where, info) != 0 && strcmp(where, ".") != 0) {
         slash = strrchr(where, '/');
         if (slash == NULL) {
-            slash = strcpy(where, ".") + 1;
+            *where = '.';
+            slash = where + 1;
         } else if (slash == where) {
             slash++;
         }
