@@ -3,7 +3,13 @@
  * controller_change() -> (call) -> controller_change_run(): prepare, encode,
  * quorum_propose() -> controller_apply(): state, rows, image, logs ->
  * controller_change_applied(): fetches the result; waits for the logs ->
- * controller_change_finish() -> (call) -> change->done. */
+ * controller_change_finish() -> (call) -> change->done.
+ *
+ * Failures. What the quorum does not take (another node leads, the disk is at
+ * its reserve, a queue is full) is answered with its error and has changed
+ * nothing. While somebody holds SQLite's lock, rows wait in memory; beyond
+ * BACKLOG_BYTES_MAX changes are refused until it is given back. A close waits
+ * for the changes under way and refuses what comes. */
 #include "cluster/controller_private.h"
 
 #include "base/mem.h"

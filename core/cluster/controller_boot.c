@@ -136,7 +136,7 @@ static void controller_boot_open_logs(struct controller *controller)
     struct topic *topic;
     struct why why = {""};
     size_t at = 0;
-    enum err err = controller_logs_set_strays_aside(controller, &why);
+    enum err err = controller_strays_set_aside(controller, &why);
 
     if (err != ERR_NONE) {
         controller->options.failed(controller->options.arg, &why);

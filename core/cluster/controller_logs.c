@@ -1,24 +1,40 @@
 /* controller_logs.c - the logs of this node follow the state.
  *
- * A topic that appears: every partition that this node holds is opened on the
- * loop that will own it, then all are published (replicas.h). One that goes:
- * withdrawn first, so that nobody finds them, then closed and removed on their
- * loops. A replica's owner is chosen by its topic's id and its number.
+ * What has to be done for a topic is a job. Opening:
+ *   1. controller_logs_start_open(): the job joins the list of openings;
+ *   2. controller_logs_open_some(), once a turn: of the jobs in turn, some
+ *      partitions each, on the loops that will own them (chosen by the topic's
+ *      id and the partition's number);
+ *   3. controller_logs_part_done(): all are published (replicas.h), and the
+ *      changes that wait for the job are answered.
+ * Removing, or closing for a stop:
+ *   1. controller_logs_start_remove(): withdrawn, then a fence, so that nobody
+ *      finds them any more;
+ *   2. controller_logs_close_more(): closed, and removed where they are not
+ *      wanted back, CLOSING_MAX at one time, on their loops;
+ *   3. controller_logs_part_done(): whoever waits goes on.
  *
- * A partition that cannot be opened for want of space or descriptors ends
- * nothing: it is left out of what is published, which clients hear as a storage
- * error to be tried again, and is opened later. Any other error ends the node.
- */
+ * Failures. A partition that cannot be opened for want of space or descriptors
+ * ends nothing: it is left out of what is published, which clients hear as a
+ * storage error to be tried again, and is opened later. Any other error ends
+ * the node.
+ *
+ * Invariants:
+ *   1. jobs of one name run one after the other, in the order in which they
+ *      were added: `jobs` has the newest, `next` leads to it;
+ *   2. `pending` counts a job's parts under way, and one more while the job is
+ *      in a list: it is done when that is zero, once;
+ *   3. while there are openings, mail to this loop is out or a part is being
+ *      opened: the list never waits for nobody. */
 #include "cluster/controller_private.h"
 
 #include "base/bytes.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
-#include "log/names.h"
 
-/* What is left of a stray's name: a folder's name has 255 bytes. */
-enum { STRAY_NAME_BYTES = 210, GONE_NAME_BYTES = 200 };
+/* What is left of a removed topic's name: a folder's name has 255 bytes. */
+enum { GONE_NAME_BYTES = 200 };
 
 /* Replicas that a loop opens in a turn, about. To open one makes a folder and
  * files, a millisecond of work: other requests go on between. */
@@ -533,100 +549,4 @@ void controller_logs_close_all(struct controller *controller,
         controller->logs_closed = NULL;
         finished(controller);
     }
-}
-
-/* The folder's topic id, as its partition.metadata says; false: none. */
-static bool controller_logs_folder_id(struct controller *controller,
-                                      const char *folder, struct uuid *id)
-{
-    char *path =
-        mem_printf("%s/%s/%s", controller->log_folder, folder, NAMES_METADATA);
-    char *text = NULL;
-    size_t bytes;
-    bool found = false;
-
-    if (disk_read_all(controller->env->disk, path, 4096, &text, &bytes, NULL) ==
-        ERR_NONE) {
-        const char *at = strstr(text, "topic_id: ");
-
-        found = at != NULL && strlen(at) >= 10 + UUID_TEXT_BYTES - 1 &&
-                uuid_parse(str_sub(at + 10, UUID_TEXT_BYTES - 1), id);
-    }
-    mem_free(text);
-    mem_free(path);
-    return found;
-}
-
-struct controller_strays {
-    struct controller *controller;
-    enum err err;
-    struct why *why;
-};
-
-/* "orders-3.1700000000000.0-stray", the name cut to what a folder's may have.
- */
-static char *controller_logs_stray_name(const struct controller *controller,
-                                        const char *name)
-{
-    return mem_printf("%s/%.*s.%lld.%d-stray", controller->log_folder,
-                      (int)STRAY_NAME_BYTES, name,
-                      (long long)env_wall_ms(controller->env),
-                      controller->report.strays);
-}
-
-/* A folder is at home where its topic lives under its name; one that was being
- * deleted is finished by the log floor; anything else is kept, aside. */
-static void controller_logs_look_at(void *arg, const char *name, bool is_folder)
-{
-    struct controller_strays *strays = arg;
-    struct controller *controller = strays->controller;
-    const struct topics *topics = &meta_state(controller->meta)->topics;
-    const char *dash = strrchr(name, '-');
-    struct uuid id;
-    struct topic *topic;
-    char *from;
-    char *to;
-
-    if (!is_folder || dash == NULL || strays->err != ERR_NONE ||
-        names_ends_with(name, "-delete") || names_ends_with(name, "-stray")) {
-        return;
-    }
-    /* A folder that cannot tell whose it is belongs to its name. */
-    topic = controller_logs_folder_id(controller, name, &id)
-                ? topics_find_id(topics, id)
-                : topics_find(topics, str_sub(name, (size_t)(dash - name)));
-    if (topic != NULL &&
-        str_eq(topic->name, str_sub(name, (size_t)(dash - name)))) {
-        return;
-    }
-    from = mem_printf("%s/%s", controller->log_folder, name);
-    to = controller_logs_stray_name(controller, name);
-    strays->err = disk_rename(controller->env->disk, from, to, strays->why);
-    if (strays->err == ERR_NONE) {
-        trace(TRACE_WARN,
-              "%s belongs to no topic of this cluster: set aside as %s; remove "
-              "it if you do not need it",
-              from, to);
-        controller->report.strays++;
-    }
-    mem_free(from);
-    mem_free(to);
-}
-
-enum err controller_logs_set_strays_aside(struct controller *controller,
-                                          struct why *why)
-{
-    struct controller_strays strays = {.controller = controller, .why = why};
-    struct disk *disk = controller->env->disk;
-    enum err err = log_sweep(disk, controller->log_folder, why);
-
-    if (err == ERR_NONE) {
-        err = disk_list(disk, controller->log_folder, controller_logs_look_at,
-                        &strays, why);
-    }
-    if (err == ERR_NONE && strays.err == ERR_NONE &&
-        controller->report.strays > 0) {
-        err = disk_sync_folder(disk, controller->log_folder, why);
-    }
-    return err != ERR_NONE ? err : strays.err;
 }

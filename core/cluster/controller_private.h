@@ -1,5 +1,5 @@
-/* controller_private.h - what controller.c, controller_boot.c and
- * controller_logs.c share. */
+/* controller_private.h - what the files of the controller share. All of it
+ * belongs to the control loop. */
 #ifndef CLUSTER_CONTROLLER_PRIVATE_H
 #define CLUSTER_CONTROLLER_PRIVATE_H
 
@@ -89,10 +89,9 @@ struct logs_job *controller_logs_remove(struct controller *controller,
 /* Closes everything that is open, for a stop. */
 void controller_logs_close_all(struct controller *controller,
                                void (*finished)(struct controller *));
-/* Removes what was being deleted, and sets folders aside that belong to no
- * topic. */
-MUST_USE enum err
-controller_logs_set_strays_aside(struct controller *controller,
-                                 struct why *why);
+/* controller_strays.c. Removes what was being deleted, and sets folders aside
+ * that belong to no topic. */
+MUST_USE enum err controller_strays_set_aside(struct controller *controller,
+                                              struct why *why);
 
 #endif

@@ -1,4 +1,15 @@
-/* committed.c - batches of commits, and reading what is committed. */
+/* committed.c - batches of commits, and reading what is committed.
+ *
+ * A commit:
+ *   1. committed_commit_run(), on the control loop: the group's word on who
+ *      asks, the places of its offsets; it joins `open`;
+ *   2. committed_turn(), at the end of the turn, when no batch is on its way:
+ *      what fits moves to `proposed` (committed_gather()) and is one command;
+ *   3. committed_settle(): an error of the command is everybody's, what it
+ *      refused is a partition's; all of `proposed` goes home.
+ *
+ * Invariants: (1) one command is on its way at a time; (2) a commit is in one
+ * of the two lists until it is answered. */
 #include "coord/committed.h"
 
 #include "base/mem.h"
@@ -36,7 +47,7 @@ static struct topic *committed_find_topic(const struct state *state,
 
 /* Each commit of the batch has its part of the answer: errors of the command
  * are everybody's, refusals are by entry. */
-static void committed_land(struct committed *committed, struct list *landed)
+static void committed_settle(struct committed *committed, struct list *settled)
 {
     const struct controller_change *change = &committed->change;
     enum err err = coordinator_change_err(change->err);
@@ -46,7 +57,7 @@ static void committed_land(struct committed *committed, struct list *landed)
     if (err != ERR_NONE && change->err != ERR_FULL) { /* the quorum says that */
         trace(TRACE_WARN, "could not commit offsets: %s", change->why.text);
     }
-    list_each(node, &committed->flying)
+    list_each(node, &committed->proposed)
     {
         struct committed_commit *commit = committed_commit_of(node);
 
@@ -63,27 +74,25 @@ static void committed_land(struct committed *committed, struct list *landed)
                         commit->command.expire_at_ms);
         }
     }
-    list_move(&committed->flying, landed);
+    list_move(&committed->proposed, settled);
 }
-
-static void committed_fly(struct committed *committed);
 
 static void committed_done(struct controller_change *change)
 {
     struct committed *committed =
         container_of(change, struct committed, change);
     struct coordinator *coordinator = committed->coordinator;
-    struct list landed;
+    struct list settled;
     struct list *node;
 
-    list_init(&landed);
-    committed_land(committed, &landed);
+    list_init(&settled);
+    committed_settle(committed, &settled);
     controller_change_end(change);
     committed->in_flight = false;
     if (!list_is_empty(&committed->open)) {
         env_soon(coordinator->env, &committed->soon);
     }
-    while ((node = list_pop(&landed)) != NULL) {
+    while ((node = list_pop(&settled)) != NULL) {
         struct coordinator_ask *ask =
             container_of(node, struct coordinator_ask, node);
 
@@ -93,7 +102,7 @@ static void committed_done(struct controller_change *change)
 }
 
 /* Of the open batch, as many as fit into one command, and at least one. */
-static int32_t committed_board(struct committed *committed)
+static int32_t committed_gather(struct committed *committed)
 {
     size_t bytes = 0;
     int32_t count = 0;
@@ -107,18 +116,18 @@ static int32_t committed_board(struct committed *committed)
             break;
         }
         list_remove(node);
-        list_push(&committed->flying, node);
+        list_push(&committed->proposed, node);
         count++;
     }
     return count;
 }
 
-static void committed_fly(struct committed *committed)
+static void committed_propose(struct committed *committed)
 {
     struct coordinator *coordinator = committed->coordinator;
     struct controller_change *change = &committed->change;
     struct command_commit_offsets *command;
-    int32_t count = committed_board(committed);
+    int32_t count = committed_gather(committed);
 
     *change = (struct controller_change){
         .controller = coordinator->options.controller, .done = committed_done};
@@ -126,7 +135,7 @@ static void committed_fly(struct committed *committed)
     command = &change->command.commit_offsets;
     command->commits =
         arena_array(&change->arena, (size_t)count, sizeof(*command->commits));
-    list_each(node, &committed->flying)
+    list_each(node, &committed->proposed)
     {
         command->commits[command->commits_count++] =
             committed_commit_of(node)->command;
@@ -136,12 +145,12 @@ static void committed_fly(struct committed *committed)
     controller_change(change);
 }
 
-static void committed_take_off(struct env_task *task)
+static void committed_turn(struct env_task *task)
 {
     struct committed *committed = container_of(task, struct committed, soon);
 
     if (!committed->in_flight && !list_is_empty(&committed->open)) {
-        committed_fly(committed);
+        committed_propose(committed);
     }
 }
 
@@ -149,9 +158,9 @@ void committed_init(struct committed *committed,
                     struct coordinator *coordinator)
 {
     committed->coordinator = coordinator;
-    committed->soon.run = committed_take_off;
+    committed->soon.run = committed_turn;
     list_init(&committed->open);
-    list_init(&committed->flying);
+    list_init(&committed->proposed);
 }
 
 static bool committed_names(const struct list *commits, struct str group_id)
@@ -169,7 +178,7 @@ static bool committed_names(const struct list *commits, struct str group_id)
 bool committed_awaits(const struct committed *committed, struct str group_id)
 {
     return committed_names(&committed->open, group_id) ||
-           committed_names(&committed->flying, group_id);
+           committed_names(&committed->proposed, group_id);
 }
 
 /* Whether the group, which has no member in memory, may be committed for. */

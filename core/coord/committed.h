@@ -85,7 +85,7 @@ void committed_fetch(struct committed_fetch *fetch);
 struct committed {
     struct coordinator *coordinator; /* private, all of it */
     struct list open;                /* asks, in the order in which they came */
-    struct list flying;
+    struct list proposed;
     bool in_flight;
     struct controller_change change;
     struct env_task soon;

@@ -1,5 +1,14 @@
 /* coordinator.c - the map of groups, their one timer, and what is asked of
- * them. */
+ * them.
+ *
+ * A question: coordinator_join() and its like, on any loop -> (call) ->
+ * coordinator_join_run(): is the group ours, is there room (coordinator_open_
+ * door()), then the group's own rules (group_core.h) -> hosted_perform(): what
+ * the event came to -> (call) -> ask->done.
+ *
+ * Invariants: (1) a group with members is in the map; one without is in the
+ * stored state alone, unless a store of it failed or is under way; (2) the
+ * timer is due no later than the first deadline of any group. */
 #include "coord/coordinator.h"
 
 #include "base/mem.h"

@@ -36,6 +36,7 @@ void group_move(struct group *group, enum group_state state)
     group->state = state;
 }
 
+/* The numbers are those of the invariants in group_core.h. */
 void group_check(const struct group *group)
 {
     uint32_t count = 0;
@@ -46,16 +47,17 @@ void group_check(const struct group *group)
 
         count++;
         must(!member->is_pending);
-        must(map_find(&group->by_id, member->id) == member);
-        must(member->join == NULL || group->state == GROUP_PREPARING);
-        must(member->sync == NULL || group->state == GROUP_COMPLETING);
+        must(map_find(&group->by_id, member->id) == member);            /* 1 */
+        must(member->join == NULL || group->state == GROUP_PREPARING);  /* 2 */
+        must(member->sync == NULL || group->state == GROUP_COMPLETING); /* 2 */
     }
     must(count == group->members_count);
     must((group->state == GROUP_EMPTY) ==
-         (count == 0 && group->state != GROUP_PREPARING));
-    must(count == 0 || group->leader != NULL);
-    must(count > 0 || group->stored_bytes == 0);
-    must(group->rebalance.node.place == 0 || group->state != GROUP_EMPTY);
+         (count == 0 && group->state != GROUP_PREPARING)); /* 3 */
+    must(count == 0 || group->leader != NULL);             /* 3 */
+    must(group->rebalance.node.place == 0 ||
+         group->state != GROUP_EMPTY);           /* 4 */
+    must(count > 0 || group->stored_bytes == 0); /* 5 */
 }
 
 struct group *group_open(struct str id, const struct group_limits *limits)

@@ -17,6 +17,13 @@
  * PREPARING group_prepare(); PREPARING -> COMPLETING, EMPTY group_complete();
  * COMPLETING -> STABLE group_saved().
  *
+ * Invariants, all of which group_check() asserts:
+ *   1. members and ids that were handed out are in by_id under their ids;
+ *   2. a join is parked while PREPARING only, a sync while COMPLETING only;
+ *   3. EMPTY has no members; COMPLETING and STABLE have some, and a leader;
+ *   4. no deadline of a rebalance runs in EMPTY;
+ *   5. a group without members has no bytes to be stored.
+ *
  * Pure: an event in, effects out. The shell (coordinator.c) gives time and
  * random ids, sends the answers, stores what is to be stored and calls back
  * when the deadline has come. Each event carries a token; each token is

@@ -1,4 +1,16 @@
-/* group_join_core.c - who may join a group, and what a join does to it. */
+/* group_join_core.c - who may join a group, and what a join does to it.
+ *
+ * group_join() refuses what no group takes, turns away whom a full one has no
+ * place for, and hands on by who asks:
+ *
+ *   nobody yet, an unknown instance  group_join_new(): a member, or an id first
+ *   a known instance without an id   group_replace(): the same member, new id
+ *   an id that was handed out        group_join_pending(): becomes a member
+ *   a member                         group_join_known(): again, or at once
+ *
+ * All that take part in the next generation come through group_rejoin(): the
+ * rebalance begins, unless one is under way, the join is parked, and the
+ * rebalance ends when nobody is missing. */
 #include "base/must.h"
 #include "coord/group_private.h"
 
@@ -43,7 +55,8 @@ static bool group_outgrows(const struct group *group,
         GROUP_STORED_MEMBER_BYTES +
         MAX(join->member_id.len, join->new_member_id.len) +
         join->instance_id.len + join->client_id.len + join->client_host.len +
-        group_protocols_longest(join->protocols, join->protocols_count);
+        group_protocols_longest(join->protocols, join->protocols_count) +
+        (member == NULL ? 0 : member->assignment.len);
 
     list_each(node, &group->members)
     {
