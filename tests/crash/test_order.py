@@ -121,6 +121,19 @@ def test_acks_0_waits_for_nothing(watched):
     assert len(sends) == 1
 
 
+def test_async_waits_for_no_sync(watched):
+    """Whose topic says so; it is the exception, and "commit" the default."""
+    create(watched.connection, "t", **{"tidemark.flush": "async"})
+    before = last(watched)
+    data = batch([b"x" * 100])
+    for _ in range(20):
+        assert produce(watched.connection, "t", data)["ErrorCode"] == 0
+    events = watched.events()
+    sends = [e for e in watched.sends(events) if e.began > before]
+    assert len(sends) == 20
+    assert synced(events, "/t-0/", sends[-1].began) < 20 * len(data)
+
+
 @pytest.mark.parametrize("what", ("create", "delete", "commit", "producer"))
 def test_a_command_is_in_the_quorums_log_first(watched, what):
     connection = watched.connection

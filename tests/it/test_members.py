@@ -221,3 +221,15 @@ def test_the_coordinator_is_a_broker(version, raw, topic):
     nodes = {(b["NodeId"], b["Host"], b["Port"])
              for b in raw.call("Metadata", 9, Topics=[])["Brokers"]}
     assert (found["NodeId"], found["Host"], found["Port"]) in nodes
+
+
+@pytest.mark.ours  # Apache Kafka waits for its transactions' topic first
+@pytest.mark.parametrize("version", range(1, 7))
+def test_a_transactional_id_has_a_coordinator_too(version, raw, topic):
+    """Clients ask before InitProducerId tells them that there is none."""
+    values = {"Key": topic} if version < 4 else {"CoordinatorKeys": [topic]}
+    answer = raw.call("FindCoordinator", version, KeyType=1, **values)
+    found = answer if version < 4 else answer["Coordinators"][0]
+    assert found["ErrorCode"] == 0
+    assert found["NodeId"] == raw.call(
+        "Metadata", 9, Topics=[])["ControllerId"]
