@@ -39,8 +39,10 @@ static inline bool str_is_null(struct str s)
 /* null and empty are equal to themselves only. */
 static inline bool str_eq(struct str a, struct str b)
 {
-    return a.len == b.len && (a.ptr == NULL) == (b.ptr == NULL) &&
-           (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+    if (a.ptr == NULL || b.ptr == NULL) {
+        return a.ptr == b.ptr;
+    }
+    return a.len == b.len && memcmp(a.ptr, b.ptr, a.len) == 0;
 }
 
 /* Bytewise; a prefix comes first. */

@@ -8,6 +8,7 @@
  *
  * Source: Kafka's RangeAssignor; protocol guide, "consumer protocol". */
 #include "cli/assign.h"
+#include "base/must.h"
 #include "wire/consumer_protocol.h"
 #include <stdlib.h>
 
@@ -22,9 +23,12 @@ struct assign_state {
 void assign_stretch(int32_t partition_count, int32_t member_count,
                     int32_t place, int32_t *first, int32_t *count)
 {
-    int32_t each = partition_count / member_count;
-    int32_t more = partition_count % member_count;
+    int32_t each;
+    int32_t more;
 
+    must(member_count > 0);
+    each = partition_count / member_count;
+    more = partition_count % member_count;
     *first = each * place + MIN(place, more);
     *count = each + (place < more ? 1 : 0);
 }

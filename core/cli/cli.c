@@ -124,7 +124,7 @@ enum err cli_topic(struct client *client, struct str name, bool create,
                            " topics instead of this one",
                            STR_ARG(name), response.topics_count);
         }
-        *topic = &response.topics[0];
+        *topic = response.topics; /* the arena's */
         err = cli_topic_ready(*topic);
         if (!err) {
             return ERR_NONE;

@@ -273,21 +273,21 @@ static void conn_name(struct conn *conn)
     socklen_t local_bytes = sizeof(conn->local);
     socklen_t peer_bytes = sizeof(peer);
     char host[INET6_ADDRSTRLEN] = "?";
+    struct sockaddr_in6 in6;
+    struct sockaddr_in in;
 
     getsockname(conn->fd, (struct sockaddr *)&conn->local, &local_bytes);
     getpeername(conn->fd, (struct sockaddr *)&peer, &peer_bytes);
     if (peer.ss_family == AF_INET6) {
-        struct sockaddr_in6 *in6 = (struct sockaddr_in6 *)&peer;
-
-        uv_ip6_name(in6, host, sizeof(host));
+        memcpy(&in6, &peer, sizeof(in6));
+        uv_ip6_name(&in6, host, sizeof(host));
         snprintf(conn->peer, sizeof(conn->peer), "[%s]:%u", host,
-                 ntohs(in6->sin6_port));
+                 ntohs(in6.sin6_port));
     } else {
-        struct sockaddr_in *in = (struct sockaddr_in *)&peer;
-
-        uv_ip4_name(in, host, sizeof(host));
+        memcpy(&in, &peer, sizeof(in)); /* of zeroes, if it is gone by now */
+        uv_ip4_name(&in, host, sizeof(host));
         snprintf(conn->peer, sizeof(conn->peer), "%s:%u", host,
-                 ntohs(in->sin_port));
+                 ntohs(in.sin_port));
     }
 }
 

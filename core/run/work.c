@@ -107,9 +107,11 @@ static void work_lane_ready(struct work_pool *pool, struct work_lane *lane)
 /* Takes a job of the first ready lane, which runs from now on. */
 static struct work *work_take(struct work_pool *pool, struct work_lane **lane)
 {
+    struct list *first = list_pop(&pool->ready);
     struct work *work;
 
-    *lane = container_of(list_pop(&pool->ready), struct work_lane, ready);
+    must(first != NULL);
+    *lane = container_of(first, struct work_lane, ready);
     pool->ready_count--;
     must(!(*lane)->is_running && (*lane)->first != NULL); /* invariant 2 */
     work = (*lane)->first;

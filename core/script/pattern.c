@@ -277,6 +277,7 @@ static const char *pattern_again(struct pattern *m, const char *s, int digit)
 
     if (i < 0 || i >= m->count || m->captures[i].bytes == CAPTURE_OPEN) {
         luaL_error(m->lua, "invalid capture index %%%d", i + 1);
+        return NULL; /* it has raised */
     }
     if (m->captures[i].bytes < 0) {
         return NULL;
@@ -449,12 +450,10 @@ static const char *pattern_init(struct pattern *m, lua_State *lua,
     const char *text = luaL_checklstring(lua, 1, &text_bytes);
     const char *p = luaL_checklstring(lua, 2, &bytes);
 
-    m->lua = lua;
-    m->text = text;
-    m->text_end = text + text_bytes;
-    m->end = p + bytes;
-    m->steps = 0;
-    m->count = 0;
+    *m = (struct pattern){.lua = lua,
+                          .text = text,
+                          .text_end = text + text_bytes,
+                          .end = p + bytes};
     *anchored = bytes > 0 && *p == '^';
     return p + (*anchored ? 1 : 0);
 }

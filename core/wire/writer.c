@@ -60,6 +60,7 @@ void writer_uuid(struct writer *w, struct uuid v)
 void writer_raw(struct writer *w, const void *ptr, size_t bytes)
 {
     if (bytes > 0) {
+        must(ptr != NULL);
         memcpy(writer_take(w, bytes), ptr, bytes);
     }
 }
