@@ -79,12 +79,12 @@ class Process:
     def __init__(self):
         self.process, self.dir, self.topic = None, None, "t"
 
-    def spawn(self):
+    def spawn(self, before=()):
         self.started = time.monotonic()
         os.sched_setaffinity(0, {int(BROKER_CPU)})
         try:
             self.process = subprocess.Popen(
-                self.command(), stdout=subprocess.DEVNULL,
+                [*before, *self.command()], stdout=subprocess.DEVNULL,
                 stderr=open(REFERENCE / "tmp" / "broker.log", "wb"))
         finally:
             os.sched_setaffinity(0, range(os.cpu_count()))

@@ -1,8 +1,11 @@
 """What is measured: each case gives the figures of one run of one broker."""
 import os
 import re
+import shutil
 import signal
+import statistics
 import subprocess
+import tempfile
 import time
 
 import ask
@@ -122,9 +125,40 @@ class Commit(Case):
                                str(count)], count)
 
 
+def syncs_of_a_start(broker):
+    """How many syncs a start makes, by strace; None without it."""
+    if not shutil.which("strace"):
+        return None
+    broker.kill(signal.SIGTERM)
+    told = REFERENCE / "tmp" / "syncs"
+    # -D: the broker stays our child, strace is beside it.
+    broker.spawn(before=("strace", "-D", "-f", "-qq", "-o", str(told), "-e",
+                         "trace=fsync,fdatasync"))
+    ask.first_answer(broker.port, broker.started)
+    time.sleep(0.2)
+    found = re.findall(r"^\d+ +f(?:data)?sync\(", told.read_text(), re.M)
+    broker.kill(signal.SIGTERM)
+    time.sleep(0.2)
+    told.unlink()
+    return len(found)
+
+
+def sync_ms():
+    """What one fdatasync of 4 KiB takes here and now: the median of 20."""
+    times = []
+    with tempfile.TemporaryFile(dir=REFERENCE / "tmp", buffering=0) as file:
+        for _ in range(20):
+            file.write(bytes(4096))
+            began = time.monotonic()
+            os.fdatasync(file.fileno())
+            times.append((time.monotonic() - began) * 1e3)
+    return statistics.median(times)
+
+
 class Start(Case):
     """From exec to the first answer, on a folder that is there and was left
-    in order; then memory and wake-ups of the idle process with one topic."""
+    in order, beside what one sync takes and how many it makes; then memory and
+    wake-ups of the idle process with one topic."""
     kafka = False
     keeps = True
     IDLE_S = 3
@@ -138,7 +172,9 @@ class Start(Case):
                 program("rdkafka_performance"), "-P", "-t", broker.topic,
                 "-p", "0", "-b", broker.boot, "-s", "100", "-c", "100000",
                 "-a", "1"], 1)
+        syncs = syncs_of_a_start(broker)
         broker.kill(signal.SIGTERM)
+        one_sync_ms = sync_ms()
         broker.spawn()
         with brokers.real_time(broker.pid):
             start_ms = ask.first_answer(broker.port, broker.started)
@@ -147,6 +183,8 @@ class Start(Case):
         time.sleep(self.IDLE_S * min(scale, 1))
         woken = brokers.wakeups(broker.pid) - before
         return {"start_ms": start_ms,
+                **({} if syncs is None else {"start_syncs": syncs}),
+                "sync_ms": one_sync_ms,
                 "idle_rss_mb": brokers.rss_mb(broker.pid),
                 "idle_wakeups_s": woken / (self.IDLE_S * min(scale, 1))}
 
