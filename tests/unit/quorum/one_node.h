@@ -230,14 +230,19 @@ static inline void one_close(struct one_node *n)
  * closing it on a disk that refuses everything. */
 static inline void one_die(struct one_node *n, uint64_t seed)
 {
+    bool for_good = n->fault.for_good;
+
     if (seed == 0) {
         simdisk_crash_losing_all(n->sim_disk);
     } else {
         simdisk_crash(n->sim_disk, seed);
     }
-    fault_arm(&n->fault, 0);
+    n->fault.for_good = true;
+    fault_arm(&n->fault, 1);
     n->checkpoint = NULL;
     one_close(n);
+    fault_arm(&n->fault, 0);
+    n->fault.for_good = for_good;
     n->applied = MIN(n->applied, n->durable);
 }
 

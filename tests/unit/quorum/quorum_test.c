@@ -835,8 +835,8 @@ static uint32_t live_a_little(struct one_node *n, uint32_t from, bool *met)
     if (n->err != ERR_NONE) {
         *met = n->fault.failed > 0;
         simdisk_crash(n->sim_disk, n->fault.calls);
+        one_settle(n); /* what is left of it finds no disk */
         fault_arm(&n->fault, 0);
-        one_settle(n);
         return 0;
     }
     one_settle(n);
