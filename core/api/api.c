@@ -14,6 +14,8 @@
 
 #include <arpa/inet.h>
 
+enum { CLOSED_LINES_A_SECOND = 10 }; /* of one loop */
+
 struct api *api_open(const struct api_options *options)
 {
     struct api *api = MEM_NEW(struct api);
@@ -27,7 +29,7 @@ struct api *api_open(const struct api_options *options)
                                 (options->fetch_sessions + loops - 1) / loops,
                                 FETCH_SESSION_PARTITIONS_MAX / loops);
     }
-    api->slow = mem_zalloc(loops * sizeof(*api->slow));
+    api->gates = mem_zalloc(loops * sizeof(*api->gates));
     api->producer_ids = producer_ids_open(options->controller, options->node_id,
                                           options->producer_id_block);
     return api;
@@ -39,17 +41,26 @@ void api_free(struct api *api)
         fetch_sessions_close(api->sessions[i]);
     }
     mem_free(api->sessions);
-    mem_free(api->slow);
+    mem_free(api->gates);
     producer_ids_close(api->producer_ids);
     mem_free(api);
 }
 
-void api_malformed(struct api_request *r)
+void api_tell_closed(struct api_request *r, const char *text)
 {
+    struct loop *loop = conn_loop(r->request->conn);
     const struct api_info *info = api_find(r->key);
 
-    trace(TRACE_WARN, "closed %s: %s version %d does not follow the protocol",
-          conn_peer(r->request->conn), info->name, r->version);
+    trace_gated(
+        &r->api->gates[loop_index(loop)].closed, env_now_ms(loop_env(loop)),
+        CLOSED_LINES_A_SECOND, "closed %s: %s (request %d) version %d %s",
+        conn_peer(r->request->conn), info == NULL ? "a request" : info->name,
+        r->key, r->version, text);
+}
+
+void api_malformed(struct api_request *r)
+{
+    api_tell_closed(r, "does not follow the protocol");
     api_close(r);
 }
 

@@ -42,11 +42,17 @@ struct api_listener {
     bool auto_create; /* topics, for clients that come through it */
 };
 
+/* For lines that clients can cause. */
+struct api_gates {
+    struct trace_gate slow;   /* requests that took long */
+    struct trace_gate closed; /* connections closed for what they sent */
+};
+
 struct api {
     struct api_options options;
     struct fetch_sessions **sessions; /* one a loop */
     struct producer_ids *producer_ids;
-    struct trace_gate *slow; /* for lines about slow requests, one a loop */
+    struct api_gates *gates; /* one a loop */
 };
 
 struct api_request {
@@ -74,6 +80,9 @@ struct api *api_open(const struct api_options *options);
 /* No request may run any more. */
 void api_free(struct api *api);
 
+/* A line about a connection that is closed for what its client sent: "closed
+ * PEER: " and the text; bounded in a second. */
+void api_tell_closed(struct api_request *r, const char *text);
 /* The body does not follow the protocol: closes the connection, as Kafka does,
  * and says so in the trace. The request is void. */
 void api_malformed(struct api_request *r);

@@ -5,7 +5,6 @@
 #include "api/dispatch.h"
 
 #include "base/bytes.h"
-#include "base/trace.h"
 #include "wire/envelope.h"
 
 /* What the arrays of a request may take once they are decoded: a quarter of a
@@ -52,8 +51,7 @@ static const struct dispatch_entry *dispatch_find(int16_t key)
 
 static void dispatch_unserved(struct api_request *r, const char *what)
 {
-    trace(TRACE_INFO, "closed %s: request %d version %d %s",
-          conn_peer(r->request->conn), r->key, r->version, what);
+    api_tell_closed(r, what);
     api_close(r);
 }
 

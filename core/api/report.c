@@ -59,7 +59,7 @@ void report_answered(void *arg, struct request *request)
     }
     report_name(r, name, sizeof(name));
     report_steps(&r->flow, steps, sizeof(steps));
-    trace_gated(&api->slow[loop_index(loop)], env_now_ms(loop_env(loop)),
+    trace_gated(&api->gates[loop_index(loop)].slow, env_now_ms(loop_env(loop)),
                 SLOW_LINES_A_SECOND, "slow: %s took %lld us%s", name,
                 (long long)us, steps);
 }

@@ -208,3 +208,32 @@ def test_sigterm_ends_it_though_joins_and_fetches_are_parked(start_broker):
             connection.close()
     log = pathlib.Path(broker.dir()).parent / "log"
     assert "stopped; the data is in" in log.read_text()
+
+
+def test_what_clients_do_wrong_does_not_fill_the_log(start_broker):
+    """Lines about it are bounded in a second, and say how many were left
+    out."""
+    broker = start_broker(**{"limits.connections": "60", "limits.loops": "1"})
+    began = time.monotonic()
+    for wrong in b"\x7f\xff\xff\xff", b"\x00\x00\x00\x08" + b"\x7f" * 8:
+        for _ in range(100):
+            with Connection(broker.bootstrap) as connection:
+                connection.socket.sendall(wrong)
+                assert connection.ended()
+    kept = [Connection(broker.bootstrap) for _ in range(60)]
+    for connection in kept:
+        connection.call("ApiVersions", 0)
+    for _ in range(100):
+        with Connection(broker.bootstrap) as beyond:
+            assert beyond.ended()
+    seconds = int(time.monotonic() - began) + 2
+    time.sleep(1)
+    with Connection(broker.bootstrap) as beyond:
+        assert beyond.ended()
+    for connection in kept:
+        connection.close()
+    told = (pathlib.Path(broker.dir()).parent / "log").read_text()
+    assert 1 <= told.count("a frame of") <= 10 * seconds
+    assert 1 <= told.count("is not served here") <= 10 * seconds
+    assert 2 <= told.count("refused a connection") <= seconds + 1
+    assert "like it since the last such line" in told
