@@ -21,13 +21,14 @@ enum {
     CHECKPOINT_TEXT_BYTES_MAX = 4096,
 };
 
-/* 0 magic, 4 version = 0, 8 number, 16 offset, 24 base, 32 position,
+/* 0 magic, 4 flags: 1 unsealed, 8 number, 16 offset, 24 base, 32 position,
  * 40 first timestamp, 48 created, 56 hole, 60 CRC-32C of the bytes before. */
 static void checkpoint_encode_point(const struct checkpoint_point *point,
                                     uint8_t slot[CHECKPOINT_SLOT_BYTES])
 {
     memset(slot, 0, CHECKPOINT_SLOT_BYTES);
     bytes_put_u32(slot, CHECKPOINT_MAGIC);
+    bytes_put_u32(slot + 4, point->unsealed);
     bytes_put_u64(slot + 8, point->number);
     bytes_put_i64(slot + 16, point->offset);
     bytes_put_i64(slot + 24, point->base);
@@ -43,11 +44,12 @@ static bool checkpoint_decode_point(const uint8_t *slot,
                                     struct checkpoint_point *out)
 {
     if (bytes_get_u32(slot) != CHECKPOINT_MAGIC ||
-        bytes_get_u32(slot + 4) != 0 ||
+        bytes_get_u32(slot + 4) > 1 ||
         bytes_get_u32(slot + CHECKPOINT_SLOT_CRC_AT) !=
             crc32c(0, slot, CHECKPOINT_SLOT_CRC_AT)) {
         return false;
     }
+    out->unsealed = bytes_get_u32(slot + 4) == 1;
     out->number = bytes_get_u64(slot + 8);
     out->offset = bytes_get_i64(slot + 16);
     out->base = bytes_get_i64(slot + 24);
@@ -196,29 +198,30 @@ static bool checkpoint_parse_claim(struct str text, struct uuid *out)
 }
 
 enum err checkpoint_claim(struct disk *disk, const char *folder,
-                          struct uuid topic_id, bool *made, struct why *why)
+                          struct uuid topic_id, bool *made, struct uuid *other,
+                          struct why *why)
 {
     char path[NAMES_PATH_BYTES];
     char id[UUID_TEXT_BYTES];
     char text[64];
     char *bytes = NULL;
     size_t count = 0;
-    struct uuid there = {0};
     enum err err;
     int n;
 
     *made = false;
+    *other = (struct uuid){0};
     uuid_text(topic_id, id);
     n = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s\n", id);
     names_join(path, folder, NAMES_METADATA);
     err = disk_read_all(disk, path, CHECKPOINT_TEXT_BYTES_MAX, &bytes, &count,
                         why);
     if (err == ERR_NOT_FOUND ||
-        (!err && !checkpoint_parse_claim(str_sub(bytes, count), &there))) {
+        (!err && !checkpoint_parse_claim(str_sub(bytes, count), other))) {
         *made = true;
         err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), false,
                                     why);
-    } else if (!err && !uuid_eq(there, topic_id)) {
+    } else if (!err && !uuid_eq(*other, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);
     }

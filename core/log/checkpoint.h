@@ -25,6 +25,7 @@ struct checkpoint_point {
     int64_t first_timestamp; /* of that segment; -1: none */
     int64_t created_ms;      /* of that segment */
     uint32_t hole;           /* offsets without a batch right below offset */
+    bool unsealed;           /* a clean stop could not complete the indexes */
     uint64_t number;         /* of the last time that one was saved; 0: never */
 };
 
@@ -57,10 +58,10 @@ MUST_USE enum err checkpoint_save_start(struct disk *disk, const char *folder,
 /* Makes partition.metadata where there is none that can be read. *made: it was,
  * and wants checkpoint_sync_claim() before the first record counts as flushed:
  * a folder that lost it after a power failure would look like nobody's.
- * Errors: ERR_EXISTS (it names another topic), ERR_DISK, ERR_FULL. */
+ * Errors: ERR_EXISTS (it names another topic: *other), ERR_DISK, ERR_FULL. */
 MUST_USE enum err checkpoint_claim(struct disk *disk, const char *folder,
                                    struct uuid topic_id, bool *made,
-                                   struct why *why);
+                                   struct uuid *other, struct why *why);
 /* Its bytes are on the disk; the folder is not synced. ERR_NONE when there is
  * no such file. */
 MUST_USE enum err checkpoint_sync_claim(struct disk *disk, const char *folder,

@@ -167,9 +167,13 @@ void flush_point_now(struct flush *flush)
     flush_kick_point(flush);
 }
 
-void flush_close(struct flush *flush)
+void flush_close(struct flush *flush, bool sealed)
 {
     flush->closing = true;
+    flush->unsealed = !sealed;
+    if (!sealed) {
+        flush->stored.offset = -1; /* as good as none: it is stored again */
+    }
 }
 
 void flush_stop(struct flush *flush)
@@ -386,6 +390,7 @@ static struct checkpoint_point flush_point_at(struct flush *flush,
                                      .base = mark.base,
                                      .position = mark.position,
                                      .hole = mark.hole,
+                                     .unsealed = flush->unsealed,
                                      .first_timestamp = -1};
 
     flush->calls->describe(flush->arg, &point);

@@ -95,6 +95,7 @@ struct flush {
     bool point_due;
     bool timer_set;
     bool closing;
+    bool unsealed; /* and its indexes are not complete */
     bool broken;
 };
 
@@ -132,8 +133,10 @@ void flush_cut(struct flush *flush, struct view_mark mark);
 /* Whether nothing is to be synced. */
 bool flush_is_clean(const struct flush *flush);
 bool flush_is_idle(const struct flush *flush);
-/* The log closes: what finds no room is given up, and nothing advances then. */
-void flush_close(struct flush *flush);
+/* The log closes: what finds no room is given up, and nothing advances then.
+ * sealed: the indexes at its end are complete; else the point says that they
+ * are not. */
+void flush_close(struct flush *flush, bool sealed);
 /* Forgets the timer and what was asked for and not begun. */
 void flush_stop(struct flush *flush);
 /* After a simulated crash: what jobs held is freed; flush_fini() follows. */

@@ -215,6 +215,18 @@ enum err index_truncate(struct index *index, uint32_t count, struct why *why)
     return err;
 }
 
+enum err index_forget(struct index *index, struct why *why)
+{
+    char path[NAMES_PATH_BYTES];
+    enum err err;
+
+    index_close(index);
+    index_set_count(index, 0);
+    names_path(path, index->file.folder, index->base, index->file.suffix);
+    err = disk_remove(index->file.disk, path, why);
+    return err == ERR_NOT_FOUND ? ERR_NONE : err;
+}
+
 enum err index_append(struct index *index, struct index_entry entry,
                       struct why *why)
 {

@@ -54,6 +54,9 @@ MUST_USE enum err index_load_checked(struct index *index, int64_t limit,
 MUST_USE enum err index_truncate(struct index *index, uint32_t count,
                                  struct why *why);
 
+/* There are no entries, and no file. Before readers know the index. */
+MUST_USE enum err index_forget(struct index *index, struct why *why);
+
 /* key: greater than the last one's. Writes to the file now and then.
  * Errors: ERR_DISK, ERR_FULL. */
 MUST_USE enum err index_append(struct index *index, struct index_entry entry,

@@ -15,8 +15,9 @@
 
 enum {
     LOG_PIN_POLL_MS = 10,
+    LOG_REMOVE_RETRY_MS = 200,
+    LOG_REMOVE_TRIES = 5,
     LOG_NAME_BYTES = 300,
-    LOG_GONE_NAME_BYTES = 210, /* of the name in <name>.<uuid>-delete */
 };
 
 static void log_advanced(void *arg);
@@ -181,7 +182,6 @@ enum err log_open(struct env *env, const struct log_options *options,
     log_publish(log);
     log_show(log, log_start_offset(log));
     log_check(log);
-    log->unchanged = options->clean && log->loaded.offset >= 0;
     *out = log;
     return ERR_NONE;
 }
@@ -306,13 +306,13 @@ void log_close(struct log *log, void (*done)(void *arg), void *arg)
     log->closed = done;
     log->closed_arg = arg;
     log_doomed_stop(log);
-    flush_close(&log->flush);
     if (!log->broken && !log->unchanged) {
         enum err err = segment_seal(log_active(log), &why);
 
         if (err && !file_err_passes(err)) {
             log_fail(log, &why);
         }
+        flush_close(&log->flush, err == ERR_NONE);
         flush_sealed(&log->flush, log_active(log));
         log_close_state(log);
         log_flush_epochs(log);
@@ -387,13 +387,21 @@ static void log_remove_run(struct work *work)
     char *parent = names_parent(log->folder);
     const char *slash = strrchr(log->folder, '/');
     char text[UUID_TEXT_BYTES];
+    struct why why = {""};
     char *gone;
     enum err err;
 
     uuid_text(log->removed_as, text);
-    gone = mem_printf("%s/%.*s.%s-delete", parent, (int)LOG_GONE_NAME_BYTES,
+    gone = mem_printf("%s/%.*s.%s-delete", parent, NAMES_STEM_BYTES_MAX,
                       slash == NULL ? log->folder : slash + 1, text);
-    err = disk_rename(disk, log->folder, gone, NULL);
+    err = disk_rename(disk, log->folder, gone, &why);
+    log->remove_err = err;
+    if (err && ++log->remove_tries == LOG_REMOVE_TRIES) {
+        trace(TRACE_WARN,
+              "the folder of a deleted partition stays, and is set aside when "
+              "its name is used again: %s",
+              why.text);
+    }
     if (!err) {
         err = disk_sync_folder(disk, parent, NULL);
     }
@@ -426,9 +434,18 @@ enum err log_sweep(struct disk *disk, const char *folder, struct why *why)
     return disk_list(disk, folder, log_sweep_one, &sweep, why);
 }
 
+/* As long as the folder has its name, a topic of that name would find it. */
 static void log_remove_done(struct work *work)
 {
-    log_free_done(container_of(work, struct log, remove_work));
+    struct log *log = container_of(work, struct log, remove_work);
+
+    if (log->remove_err && log->remove_err != ERR_NOT_FOUND &&
+        log->remove_tries < LOG_REMOVE_TRIES) {
+        log->remove_work.run = NULL;
+        env_timer_set(log->env, &log->close_timer, LOG_REMOVE_RETRY_MS);
+        return;
+    }
+    log_free_done(log);
 }
 
 void log_close_step(struct log *log)

@@ -71,9 +71,11 @@ struct log_options {
  * loop or before it runs.
  * The flushed end is the log's end then; the visible end is its start, until
  * log_set_visible_end().
+ * A folder that belongs to another topic id, which a removal has left, is set
+ * aside under the name <folder>.<its id>-stray, and a new one made.
  * report: filled in, also when nothing was wrong.
- * Errors: ERR_DISK, ERR_FULL, ERR_TOO_LARGE (path), ERR_EXISTS (the folder
- *         belongs to another topic id). */
+ * Errors: ERR_DISK, ERR_FULL, ERR_TOO_LARGE (path), ERR_EXISTS (it could not be
+ *         set aside). */
 MUST_USE enum err log_open(struct env *env, const struct log_options *options,
                            struct log **out, struct log_recovery *report,
                            struct why *why);

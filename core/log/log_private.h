@@ -81,6 +81,8 @@ struct log {
     struct list doomed;
     struct work remove_work;
     struct uuid removed_as;
+    enum err remove_err;
+    int remove_tries;
     struct env_timer close_timer;
     bool flush_timer_set;
     bool epochs_changed; /* and not yet handed to a flush */

@@ -136,6 +136,8 @@ static enum err log_recover_small(struct log_recover *r, struct why *why)
         err =
             checkpoint_load_point(r->b.log->env->disk, log->folder, point, why);
     }
+    r->clean = r->clean && !point->unsealed;
+    r->b.changed = r->b.changed || point->unsealed;
     r->point = (struct recover_point){.offset = point->offset,
                                       .base = point->base,
                                       .position = point->position};
@@ -202,6 +204,20 @@ static void log_recover_expect(struct log_recover *r, uint32_t at,
     }
 }
 
+/* A sealed segment's indexes, made anew. What a full disk keeps short must not
+ * be found by the next start: it would be trusted. */
+static enum err log_recover_seal(struct log_recover *r, struct segment *segment,
+                                 struct why *why)
+{
+    enum err err = segment_seal(segment, why);
+
+    if (err == ERR_FULL) {
+        err = log_rebuild_full(&r->b, err, why);
+        err = err ? err : segment_forget_indexes(segment, why);
+    }
+    return err;
+}
+
 /* Indexes and batches of one segment, as planned. */
 static enum err log_recover_read(struct log_recover *r, uint32_t at,
                                  struct segment *segment, struct why *why)
@@ -235,7 +251,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
     log_recover_expect(r, at, segment, &plan, sure_end);
     is_sealed = plan.read && at + 1 < r->found_count && !r->b.ended;
     if (is_sealed) {
-        err = log_rebuild_full(&r->b, segment_seal(segment, why), why);
+        err = log_recover_seal(r, segment, why);
     } else if (plan.read) {
         /* So that the next start need not make them again. */
         err = log_rebuild_full(&r->b, segment_spill(segment, why), why);
@@ -398,6 +414,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     point->base = end.base;
     point->position = end.position;
     point->hole = end.hole;
+    point->unsealed = false;
     point->first_timestamp = log_active(log)->first_timestamp;
     point->created_ms = log_active(log)->created_ms;
     err = err ? err
@@ -407,16 +424,54 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     return log_rebuild_full(&r->b, err, why);
 }
 
+/* Room for the log's folder: another topic's, which has its name, takes
+ * another. */
+static enum err log_recover_set_aside(struct log_recover *r, struct uuid other,
+                                      struct why *why)
+{
+    struct log *log = r->b.log;
+    char *parent = names_parent(log->folder);
+    const char *slash = strrchr(log->folder, '/');
+    char id[UUID_TEXT_BYTES];
+    char *to;
+    enum err err;
+
+    uuid_text(other, id);
+    to = mem_printf("%s/%.*s.%s" NAMES_STRAY, parent, NAMES_STEM_BYTES_MAX,
+                    slash == NULL ? log->folder : slash + 1, id);
+    err = disk_rename(log->env->disk, log->folder, to, why);
+    if (err) {
+        err = why_wrap(why, ERR_EXISTS, "another topic's folder is in the way");
+    } else {
+        trace(TRACE_WARN,
+              "\"%s\" was of another topic, %s: it is \"%s\" now; remove it "
+              "if nobody misses it",
+              log->folder, id, to);
+        err = disk_make_folder(log->env->disk, log->folder, why);
+    }
+    mem_free(to);
+    mem_free(parent);
+    return err;
+}
+
 static enum err log_recover_folder(struct log_recover *r,
                                    const struct log_options *options,
                                    struct why *why)
 {
+    struct disk *disk = r->b.log->env->disk;
+    const char *folder = r->b.log->folder;
+    struct uuid id = options->topic_id;
+    struct uuid other;
     bool made = false;
-    enum err err = disk_make_folder(r->b.log->env->disk, r->b.log->folder, why);
+    enum err err = disk_make_folder(disk, folder, why);
 
-    if (!err && !uuid_is_zero(options->topic_id)) {
-        err = checkpoint_claim(r->b.log->env->disk, r->b.log->folder,
-                               options->topic_id, &made, why);
+    if (!err && !uuid_is_zero(id)) {
+        err = checkpoint_claim(disk, folder, id, &made, &other, why);
+        if (err == ERR_EXISTS) {
+            err = log_recover_set_aside(r, other, why);
+            err = err ? err
+                      : checkpoint_claim(disk, folder, id, &made, &other, why);
+        }
         r->b.changed = r->b.changed || made;
     }
     return err;
@@ -458,6 +513,7 @@ enum err log_recover(struct log *log, const struct log_options *options,
     if (!err) {
         err = log_recover_store(&r, why);
     }
+    log->unchanged = r.clean && log->loaded.offset >= 0;
     mem_free(r.found);
     report->start_offset = err ? -1 : log_start_offset(log);
     report->end_offset = log->end_offset;

@@ -7,7 +7,11 @@
 
 #include "base/base.h"
 
-enum { NAMES_PATH_BYTES = 4096, NAMES_FOLDER_BYTES_MAX = 4000 };
+enum {
+    NAMES_PATH_BYTES = 4096,
+    NAMES_FOLDER_BYTES_MAX = 4000,
+    NAMES_STEM_BYTES_MAX = 210, /* of a folder's name that gets a longer one */
+};
 
 #define NAMES_LOG      ".log"
 #define NAMES_INDEX    ".index"
@@ -16,6 +20,7 @@ enum { NAMES_PATH_BYTES = 4096, NAMES_FOLDER_BYTES_MAX = 4000 };
 #define NAMES_DEEP     ".producers" /* ours, five batches deep */
 #define NAMES_CUT      ".cut"
 #define NAMES_DELETED  ".deleted"
+#define NAMES_STRAY    "-stray" /* a folder of a topic that is not known */
 
 #define NAMES_POINT    "flushed-point"
 #define NAMES_START    "log-start"

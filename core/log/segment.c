@@ -209,6 +209,13 @@ enum err segment_seal(struct segment *segment, struct why *why)
     return err;
 }
 
+enum err segment_forget_indexes(struct segment *segment, struct why *why)
+{
+    enum err err = index_forget(&segment->offsets, why);
+
+    return err ? err : index_forget(&segment->times, why);
+}
+
 enum err segment_spill(struct segment *segment, struct why *why)
 {
     enum err err = ERR_NONE;

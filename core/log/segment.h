@@ -84,6 +84,9 @@ MUST_USE enum err segment_note(struct segment *segment,
                                int64_t interval_bytes, struct why *why);
 /* No batch comes any more: the last time entry, the indexes' files. */
 MUST_USE enum err segment_seal(struct segment *segment, struct why *why);
+/* Before readers know the segment: it has no indexes, nor their files. */
+MUST_USE enum err segment_forget_indexes(struct segment *segment,
+                                         struct why *why);
 /* Index entries that are in memory only go to their files. */
 MUST_USE enum err segment_spill(struct segment *segment, struct why *why);
 /* Any thread: what was written is on the disk. */

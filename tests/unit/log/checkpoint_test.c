@@ -143,12 +143,14 @@ static void checkpoint_claim_is_kafkas_partition_metadata(void **state)
 {
     struct uuid id = {{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16}};
     struct uuid other = {{9}};
+    struct uuid whose;
     char *bytes = NULL;
     size_t count = 0;
     bool made = false;
 
     assert_int_equal(checkpoint_sync_claim(disk, "/t-0", NULL), ERR_NONE);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, NULL), ERR_NONE);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, &whose, NULL),
+                     ERR_NONE);
     assert_true(made);
     assert_int_equal(checkpoint_sync_claim(disk, "/t-0", NULL), ERR_NONE);
     assert_int_equal(disk_read_all(disk, "/t-0/partition.metadata", 1000,
@@ -157,15 +159,17 @@ static void checkpoint_claim_is_kafkas_partition_metadata(void **state)
     assert_string_equal(bytes,
                         "version: 0\ntopic_id: AQIDBAUGBwgJCgsMDQ4PEA\n");
     mem_free(bytes);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, NULL), ERR_NONE);
+    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, &whose, NULL),
+                     ERR_NONE);
     assert_false(made);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", other, &made, NULL),
+    assert_int_equal(checkpoint_claim(disk, "/t-0", other, &made, &whose, NULL),
                      ERR_EXISTS);
+    assert_true(uuid_eq(whose, id));
     /* A torn one is made anew: nothing hangs on it. */
     assert_true(simdisk_rot(sim, "/t-0/partition.metadata", 0, 1));
-    assert_int_equal(checkpoint_claim(disk, "/t-0", other, &made, NULL),
+    assert_int_equal(checkpoint_claim(disk, "/t-0", other, &made, &whose, NULL),
                      ERR_NONE);
-    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, NULL),
+    assert_int_equal(checkpoint_claim(disk, "/t-0", id, &made, &whose, NULL),
                      ERR_EXISTS);
 }
 

@@ -1,5 +1,6 @@
 /* log_cut_test.c - truncation, the start, retention, removal. */
 #include "log/names.h"
+#include "lib/fault.h"
 #include "unit/log/one_log.h"
 
 /* Segments of two batches of 10 records each, from 1000 ms on, 100 ms apart. */
@@ -306,6 +307,35 @@ static void log_that_is_removed_leaves_nothing(void **state)
     one_fini(&one);
 }
 
+/* Its name cannot be taken away: for a while, or for good. */
+static void log_that_is_removed_tries_again(void **state)
+{
+    for (int for_good = 0; for_good < 2; for_good++) {
+        struct one_log one;
+        struct fault fault;
+        int names = 0;
+
+        one_init(&one, 14);
+        fault_init(&fault, simdisk_disk(one.sim));
+        fault.kinds = FAULT_NAMES;
+        fault.for_good = for_good == 1;
+        one.disk = &fault.disk;
+        simenv_close(one.simenv);
+        one.simenv = simenv_open(&one.clock, one.disk);
+        one_open(&one, false);
+        (void)one_put(&one, (struct one_batch){.count = 1});
+        fault_arm(&fault, 1);
+        simenv_run(one.simenv, do_remove, &one);
+        assert_true(simclock_run_until_set(&one.clock, &one.closed, 10000));
+        assert_int_equal(fault.failed, for_good == 1 ? 5 : 1);
+        fault_heal(&fault);
+        assert_int_equal(disk_list(one.disk, "/log", count_name, &names, NULL),
+                         ERR_NONE);
+        assert_int_equal(names, for_good);
+        one_fini(&one);
+    }
+}
+
 static void log_sweep_removes_what_a_crash_left(void **state)
 {
     struct one_log one;
@@ -339,6 +369,7 @@ int main(void)
         cmocka_unit_test(log_retains_by_the_files_time_when_batches_have_none),
         cmocka_unit_test(log_range_outlives_retention),
         cmocka_unit_test(log_that_is_removed_leaves_nothing),
+        cmocka_unit_test(log_that_is_removed_tries_again),
         cmocka_unit_test(log_sweep_removes_what_a_crash_left),
     };
 

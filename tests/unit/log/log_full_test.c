@@ -190,6 +190,78 @@ static void log_reads_nothing_when_it_refuses(void **s)
     one_fini(&one);
 }
 
+static struct one_batch at_time(int64_t time)
+{
+    return (struct one_batch){
+        .count = 1, .timestamp = time, .value_bytes = 300};
+}
+
+static void expect_last_time(struct one_log *one, int64_t time)
+{
+    struct log_found found;
+
+    one_show(one);
+    assert_int_equal(log_find_max_timestamp(one->log, &found, NULL), ERR_NONE);
+    assert_int_equal(found.timestamp_ms, time);
+    assert_int_equal(log_find_time(one->log, time, &found, NULL), ERR_NONE);
+    assert_int_equal(found.timestamp_ms, time);
+}
+
+/* The stop is clean, but for the index entries that found no room. */
+static void log_trusts_no_index_that_a_full_disk_kept_short(void **s)
+{
+    struct one_log one;
+
+    one_init(&one, 6);
+    one.config.index_interval_bytes = 500;
+    one_open(&one, false);
+    for (int i = 0; i < 5; i++) {
+        (void)one_put(&one, at_time(1000 + i));
+    }
+    simclock_run_for_ms(&one.clock, 3000); /* they are in the file */
+    for (int i = 5; i < 20; i++) {
+        (void)one_put(&one, at_time(1000 + i));
+    }
+    simdisk_limit(one.sim, 0);
+    one_close(&one);
+    simdisk_limit(one.sim, UINT64_MAX);
+    assert_int_equal(one.failures, 0);
+    for (int i = 0; i < 3; i++) {
+        one_open(&one, true);
+        assert_int_equal(one.report.damaged_offset, -1);
+        assert_int_equal(one.report.scanned_bytes > 0, i == 0);
+        expect_last_time(&one, 1019);
+        one_close(&one);
+    }
+    one_fini(&one);
+}
+
+/* The same at a start that makes the indexes of a sealed segment again. */
+static void log_trusts_no_index_that_a_start_could_not_write(void **s)
+{
+    struct one_log one;
+
+    one_init(&one, 7);
+    one.config.index_interval_bytes = 500;
+    one.config.segment_bytes = 4000;
+    one_open(&one, false);
+    for (int i = 0; i < 20; i++) {
+        (void)one_put(&one, at_time(1000 + (i < 9 ? i : -i)));
+    }
+    one_close(&one);
+    assert_int_equal(
+        disk_remove(one.disk, ONE_FOLDER "/00000000000000000000.index", NULL),
+        ERR_NONE);
+    for (int full = 1; full >= 0; full--) {
+        simdisk_limit(one.sim, full == 1 ? 0 : UINT64_MAX);
+        one_open(&one, true);
+        expect_last_time(&one, 1008);
+        one_kill(&one);
+    }
+    assert_true(one_file_bytes(&one, "00000000000000000000.index") > 0);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -200,6 +272,8 @@ int main(void)
         cmocka_unit_test(log_takes_no_later_batch_before_one_that_is_too_large),
         cmocka_unit_test(log_keeps_what_was_written_before_the_disk_was_full),
         cmocka_unit_test(log_reads_nothing_when_it_refuses),
+        cmocka_unit_test(log_trusts_no_index_that_a_full_disk_kept_short),
+        cmocka_unit_test(log_trusts_no_index_that_a_start_could_not_write),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
