@@ -89,9 +89,24 @@ static void dump_problem(struct dump *d, const char *file, uint64_t position,
 
 /* ---- indexes ---- */
 
+/* Entries that were never written, at the end: a running Kafka makes the files
+ * of its last segment as large as they may become. */
+static bool dump_index_is_blank(const struct dump_index *index, size_t at)
+{
+    const char *entry = index->bytes + at * index->each;
+
+    for (size_t i = 0; i < index->each; i++) {
+        if (entry[i] != 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
 static void dump_index_open(struct dump *d, struct dump_index *index,
                             int64_t base, const char *suffix, size_t each)
 {
+    bool is_last = base == d->logs.list[d->logs.count - 1];
     char path[NAMES_PATH_BYTES];
     size_t bytes = 0;
     enum err err;
@@ -110,6 +125,10 @@ static void dump_index_open(struct dump *d, struct dump_index *index,
         dump_problem(d, index->name, bytes, -1, "ends inside an entry");
     }
     index->count = bytes / each;
+    while (is_last && index->count > 0 &&
+           dump_index_is_blank(index, index->count - 1)) {
+        index->count--;
+    }
 }
 
 /* Compares the offset entries that point to this batch, or before it. */

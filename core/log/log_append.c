@@ -338,14 +338,11 @@ static bool log_must_roll(struct log *log, const struct log_gather *gather,
         .batch_bytes = (uint32_t)batch->bytes,
         .batch_last_offset = batch_last_offset(batch),
         .batch_max_timestamp = batch->max_timestamp,
-        .wall_ms = 0,
+        .wall_ms = env_wall_ms(log->env),
         .segment_bytes = log->config.segment_bytes,
         .segment_ms = log->config.segment_ms,
         .segment_index_bytes = log->config.segment_index_bytes};
 
-    if (roll.first_timestamp < 0 || roll.batch_max_timestamp < 0) {
-        roll.wall_ms = env_wall_ms(log->env);
-    }
     return retain_must_roll(&roll);
 }
 

@@ -1,9 +1,14 @@
 /* retain_core.c - the rules of rolling and of retention. */
 #include "log/retain_core.h"
 
+enum { RETAIN_INDEX_BYTES_MIN = 4096, RETAIN_AGE_MS_MIN = 1000 };
+
 static bool retain_is_old(const struct retain_roll *roll)
 {
-    if (roll->bytes == 0) {
+    int64_t age_ms = roll->wall_ms - roll->created_ms;
+
+    /* A clock that was set back says nothing. */
+    if (age_ms >= 0 && age_ms < RETAIN_AGE_MS_MIN) {
         return false;
     }
     if (roll->first_timestamp >= 0 && roll->batch_max_timestamp >= 0) {
@@ -22,7 +27,8 @@ bool retain_must_roll(const struct retain_roll *roll)
         return false;
     }
     return roll->bytes + roll->batch_bytes > (uint64_t)roll->segment_bytes ||
-           roll->index_bytes > (uint64_t)roll->segment_index_bytes ||
+           roll->index_bytes > (uint64_t)MAX(roll->segment_index_bytes,
+                                             RETAIN_INDEX_BYTES_MIN) ||
            retain_is_old(roll);
 }
 

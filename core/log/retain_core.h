@@ -22,7 +22,10 @@ struct retain_roll {
     int64_t segment_index_bytes;
 };
 
-/* Whether the batch begins a new segment. */
+/* Whether the batch begins a new segment. What the settings ask for is honoured
+ * down to an index of 4 KiB and an age of a second: Kafka's limits are lower,
+ * and with them, or with the times in its batches, a client could make each
+ * batch a segment of five files. */
 bool retain_must_roll(const struct retain_roll *roll);
 
 struct retain_segment {

@@ -165,6 +165,31 @@ static void dump_tells_a_tail_from_damage(void **state)
     one_fini(&one);
 }
 
+/* As Apache Kafka has them while it runs; in an older segment it has not. */
+static void dump_takes_an_index_that_was_made_larger(void **state)
+{
+    static const char *const names[] = {
+        "/00000000000000000160.index", "/00000000000000000160.timeindex",
+        "/00000000000000000080.index", "/00000000000000000080.timeindex"};
+    struct one_log one;
+    struct seen seen;
+
+    fill(&one);
+    one_close(&one);
+    for (size_t i = 0; i < ARRAY_COUNT(names); i++) {
+        char *path = mem_printf(ONE_FOLDER "%s", names[i]);
+        struct file *file = NULL;
+
+        assert_int_equal(file_open(one.disk, path, FILE_WRITE, &file, NULL),
+                         ERR_NONE);
+        assert_int_equal(file_truncate(file, 24000, NULL), ERR_NONE);
+        file_close(file);
+        mem_free(path);
+        assert_int_equal(look(&one, ONE_FOLDER, &seen).problems > 0, i >= 2);
+    }
+    one_fini(&one);
+}
+
 static void dump_finds_no_partition_where_none_is(void **state)
 {
     struct one_log one;
@@ -187,6 +212,7 @@ int main(void)
         cmocka_unit_test(dump_finds_a_flipped_byte_anywhere),
         cmocka_unit_test(dump_says_where_the_damage_is),
         cmocka_unit_test(dump_tells_a_tail_from_damage),
+        cmocka_unit_test(dump_takes_an_index_that_was_made_larger),
         cmocka_unit_test(dump_finds_no_partition_where_none_is),
     };
 

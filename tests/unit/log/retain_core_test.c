@@ -7,7 +7,7 @@ static struct retain_roll roll(void)
     return (struct retain_roll){.base = 100,
                                 .bytes = 500,
                                 .first_timestamp = 1000,
-                                .created_ms = 1000,
+                                .created_ms = 0,
                                 .index_bytes = 16,
                                 .batch_bytes = 100,
                                 .batch_last_offset = 200,
@@ -15,7 +15,7 @@ static struct retain_roll roll(void)
                                 .wall_ms = 1500,
                                 .segment_bytes = 1000,
                                 .segment_ms = 1000,
-                                .segment_index_bytes = 1000};
+                                .segment_index_bytes = 5000};
 }
 
 static void retain_rolls_by_size(void **state)
@@ -42,12 +42,12 @@ retain_rolls_by_the_batches_time_and_else_by_the_clocks(void **state)
     r.batch_max_timestamp = 2001;
     assert_true(retain_must_roll(&r));
     r.batch_max_timestamp = -1;
-    assert_false(retain_must_roll(&r));
-    r.wall_ms = 2001;
     assert_true(retain_must_roll(&r));
-    r = roll();
-    r.first_timestamp = -1;
+    r.created_ms = 500;
+    assert_false(retain_must_roll(&r));
     r.batch_max_timestamp = 9000;
+    assert_true(retain_must_roll(&r));
+    r.first_timestamp = -1;
     assert_false(retain_must_roll(&r));
 }
 
@@ -55,7 +55,9 @@ static void retain_rolls_when_an_index_is_full_or_offsets_run_out(void **state)
 {
     struct retain_roll r = roll();
 
-    r.index_bytes = 1001;
+    r.index_bytes = 5000;
+    assert_false(retain_must_roll(&r));
+    r.index_bytes = 5001;
     assert_true(retain_must_roll(&r));
     r = roll();
     r.batch_last_offset = r.base + INT32_MAX;
@@ -63,6 +65,27 @@ static void retain_rolls_when_an_index_is_full_or_offsets_run_out(void **state)
     r.batch_last_offset++;
     assert_true(retain_must_roll(&r));
     r.bytes = 0;
+    assert_true(retain_must_roll(&r));
+}
+
+/* Kafka takes an index of 4 bytes and an age of 1 ms. */
+static void retain_makes_no_batch_a_segment(void **state)
+{
+    struct retain_roll r = roll();
+
+    r.segment_index_bytes = 4;
+    r.index_bytes = 4096;
+    assert_false(retain_must_roll(&r));
+    r.index_bytes = 4097;
+    assert_true(retain_must_roll(&r));
+    r = roll();
+    r.segment_ms = 1;
+    r.created_ms = r.wall_ms - 999;
+    r.batch_max_timestamp = INT64_MAX;
+    assert_false(retain_must_roll(&r));
+    r.created_ms--;
+    assert_true(retain_must_roll(&r));
+    r.created_ms = r.wall_ms + 1; /* the clock was set back */
     assert_true(retain_must_roll(&r));
 }
 
@@ -167,6 +190,7 @@ int main(void)
         cmocka_unit_test(
             retain_rolls_by_the_batches_time_and_else_by_the_clocks),
         cmocka_unit_test(retain_rolls_when_an_index_is_full_or_offsets_run_out),
+        cmocka_unit_test(retain_makes_no_batch_a_segment),
         cmocka_unit_test(retain_keeps_all_without_limits),
         cmocka_unit_test(retain_deletes_by_time_and_tells_when_the_next_is_due),
         cmocka_unit_test(retain_deletes_by_size_what_the_rest_can_spare),
