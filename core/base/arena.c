@@ -32,6 +32,8 @@ struct arena_block {
     _Alignas(max_align_t) uint8_t data[];
 };
 
+/* A new block that has room for bytes; what is left of the last one is wasted.
+ * */
 static void arena_grow(struct arena *arena, size_t bytes)
 {
     size_t total = ARENA_BLOCK_BYTES_MIN;

@@ -28,6 +28,7 @@ int args_misused(const struct args_command *command, const char *format, ...)
     return ARGS_MISUSED;
 }
 
+/* What --help says of one command. */
 static void args_print_usage(const struct args_command *command)
 {
     printf("usage: tidemark %s%s%s%s\n\n%s\n", command->name,
@@ -189,6 +190,7 @@ args_option_find(const struct args_command *command, struct str name)
     return NULL;
 }
 
+/* Misuse, with the nearest option of this command. */
 static int args_unknown_option(const struct args_command *command,
                                struct str name)
 {
@@ -243,6 +245,7 @@ static int args_take_option(struct args *args, int argc, char **argv, int *at)
     return ARGS_DONE;
 }
 
+/* argv without the command's own words; "--" ends the options. */
 static int args_take_all(struct args *args, int argc, char **argv)
 {
     bool options = true;

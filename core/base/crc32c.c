@@ -34,6 +34,7 @@ enum {
 static uint32_t crc32c_slices[CRC32C_SLICES][256];
 static pthread_once_t crc32c_slices_once = PTHREAD_ONCE_INIT;
 
+/* Once a process, by whoever needs it first. */
 static void crc32c_slices_fill(void)
 {
     for (uint32_t b = 0; b < 256; b++) {
@@ -53,6 +54,8 @@ static void crc32c_slices_fill(void)
     }
 }
 
+/* Eight bytes a step: each by the table that carries it over those behind it.
+ * */
 static uint32_t crc32c_sliced(uint32_t crc, const uint8_t *at, size_t bytes)
 {
     for (; bytes >= 8; bytes -= 8, at += 8) {

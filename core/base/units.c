@@ -27,6 +27,7 @@ static const struct unit units_durations[] = {
     {"s", 1000},     {"ms", 1},      {NULL, 0},
 };
 
+/* A whole number and one of the units; false for all else, overflow too. */
 static bool units_parse(struct str text, const struct unit *units, int64_t *out)
 {
     size_t digits = 0;

@@ -33,6 +33,7 @@ void assign_stretch(int32_t partition_count, int32_t member_count,
     *count = each + (place < more ? 1 : 0);
 }
 
+/* Versions above 3 are read as 3: they only add to it. */
 static enum err assign_read(struct assign_state *state, struct arena *arena,
                             struct why *why)
 {

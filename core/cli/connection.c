@@ -127,6 +127,7 @@ static enum err connection_result(const struct connection *connection,
     return error == 0 ? ERR_NONE : connection_refused(connection, error, why);
 }
 
+/* One address; closed again when it fails. */
 static enum err connection_try(struct connection *connection,
                                const struct addrinfo *to, struct why *why)
 {

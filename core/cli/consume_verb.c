@@ -67,6 +67,7 @@ static void consume_output_failed(struct consume_job *job)
     job->failed = true;
 }
 
+/* A record as one object; the headers were checked with the batch. */
 static void consume_json(const struct consume_job *job,
                          const struct receiver_record *in)
 {
@@ -98,6 +99,7 @@ static void consume_json(const struct consume_job *job,
     fputs("]}\n", stdout);
 }
 
+/* A record as a line: what was asked for in front, separated by tabs. */
 static void consume_line(const struct consume_job *job,
                          const struct receiver_record *in)
 {
@@ -128,6 +130,7 @@ static void consume_line(const struct consume_job *job,
     fputc('\n', stdout);
 }
 
+/* receiver_cb: writes a record out; false when it is enough. */
 static bool consume_take(void *arg, const struct receiver_record *in)
 {
     struct consume_job *job = arg;
@@ -210,6 +213,7 @@ static enum err consume_begin(struct consume_job *job,
     return ERR_NONE;
 }
 
+/* All partitions of the topic, or the one of --partition. */
 static enum err consume_begin_alone(struct consume_job *job, struct why *why)
 {
     struct arena arena = {0};
@@ -363,6 +367,7 @@ static bool consume_is_done(const struct consume_job *job)
     return receiver_is_done(&job->receiver);
 }
 
+/* Rounds until it is done; then the last commit. Ctrl-C is no failure. */
 static enum err consume_run(struct consume_job *job, struct why *why)
 {
     enum err err = job->member == NULL ? consume_begin_alone(job, why)

@@ -63,6 +63,7 @@ static const char *log_verb_flags(const struct batch_header *batch)
                                                           : "";
 }
 
+/* A line of `log dump`. */
 static void log_verb_batch(const struct dump_event *event)
 {
     const struct batch_header *batch = event->batch;
@@ -112,6 +113,7 @@ static void log_verb_trouble(const struct dump_event *event, const char *what)
     fputc('\n', stdout);
 }
 
+/* One event of the walk, for people. */
 static void log_verb_people(const struct log_verb *verb,
                             const struct dump_event *event)
 {
@@ -140,6 +142,7 @@ static void log_verb_people(const struct log_verb *verb,
     }
 }
 
+/* A batch as fields of an object. */
 static void log_verb_json_batch(const struct batch_header *batch)
 {
     printf(",\"last_offset\":%" PRId64 ",\"records\":%" PRId32
@@ -159,6 +162,7 @@ static void log_verb_json_batch(const struct batch_header *batch)
            batch->producer_epoch, batch->base_sequence);
 }
 
+/* One event of the walk, as an object. */
 static void log_verb_json(const struct log_verb *verb,
                           const struct dump_event *event)
 {
@@ -215,6 +219,7 @@ static struct str log_verb_count(struct log_verb *verb, uint64_t count,
                                                         : "s");
 }
 
+/* The last line: what was read, and how much of it is wrong. */
 static void log_verb_summary(struct log_verb *verb)
 {
     const struct dump_counts *c = &verb->counts;

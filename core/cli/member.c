@@ -100,6 +100,8 @@ static enum err member_refused(struct member *member, enum err err,
                    STR_ARG(member->group), what, err_text(err), err_name(err));
 }
 
+/* Begins a request to the coordinator, which is found first where it is not
+ * known. */
 static enum err member_exchange(struct member *member, struct exchange *x,
                                 enum api_key key, int16_t version_max,
                                 struct why *why)
@@ -254,6 +256,7 @@ static enum err member_take(struct member *member, struct str bytes,
     return ERR_NONE;
 }
 
+/* SyncGroup: the leader brings what everybody gets, all are told theirs. */
 static enum err member_sync(struct member *member,
                             const struct join_group_response *joined,
                             struct arena *arena, struct why *why)

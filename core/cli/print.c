@@ -183,6 +183,7 @@ void print_json_text(FILE *out, struct str text)
     fputc('"', out);
 }
 
+/* With padding; the standard's digits. */
 static void print_base64(FILE *out, struct str bytes)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"

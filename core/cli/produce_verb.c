@@ -73,6 +73,7 @@ static void produce_progress(struct produce_job *job, bool last)
     arena_reset(&arena);
 }
 
+/* A record of a line, or of a value; its key is before the separator. */
 static enum err produce_one(struct produce_job *job, struct str line,
                             struct why *why)
 {
@@ -153,6 +154,7 @@ static bool produce_is_waiting(void)
     return poll(&poller, 1, PRODUCE_LINGER_MS) > 0;
 }
 
+/* All lines of the input; what there is is sent before it waits for more. */
 static enum err produce_lines(struct produce_job *job, struct why *why)
 {
     struct produce_input input = {0};
@@ -178,6 +180,7 @@ static enum err produce_lines(struct produce_job *job, struct why *why)
     return err;
 }
 
+/* How many records were sent, and with --json where they are. */
 static void produce_summary(const struct produce_job *job)
 {
     struct sender_totals totals = sender_totals(job->sender);
@@ -203,6 +206,7 @@ static void produce_summary(const struct produce_job *job)
     fputs("]}\n", stdout);
 }
 
+/* The lines of the input, or the values given; then all that is left. */
 static enum err produce_run(struct produce_job *job, struct why *why)
 {
     const struct args *args = job->args;

@@ -47,6 +47,8 @@ bool receiver_is_done(const struct receiver *receiver)
     return true;
 }
 
+/* Learns who leads now. A failure leaves it stale: the next poll tries again.
+ * */
 static enum err receiver_refresh(struct receiver *receiver, struct why *why)
 {
     struct arena arena = {0};
@@ -175,6 +177,8 @@ static enum err receiver_out_of_range(struct receiver *receiver,
                    STR_ARG(receiver->topic), part->index, part->position);
 }
 
+/* What a broker says of one partition. What may pass makes the next poll ask
+ * for the metadata. */
 static enum err receiver_partition(struct receiver *receiver,
                                    struct receiver_partition *part,
                                    const struct fetch_response_partition *in,
@@ -198,6 +202,7 @@ static enum err receiver_partition(struct receiver *receiver,
     return err;
 }
 
+/* The partitions that a node leads and that have not ended. */
 static void receiver_request(const struct receiver *receiver, int32_t node,
                              int wait_ms, struct fetch_request *request,
                              struct fetch_request_topic *topic,
@@ -232,6 +237,7 @@ static void receiver_request(const struct receiver *receiver, int32_t node,
     }
 }
 
+/* All partitions of an answer, in its order. */
 static enum err receiver_answer(struct receiver *receiver,
                                 const struct fetch_response *response,
                                 struct why *why)

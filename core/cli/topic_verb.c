@@ -86,6 +86,7 @@ static void topic_verb_name(const char *before, struct str name)
     fputc('"', stdout);
 }
 
+/* Old brokers do not tell how many partitions and copies it has got. */
 static void topic_verb_created(const struct create_topics_response_topic *topic,
                                bool json)
 {
@@ -109,6 +110,7 @@ static void topic_verb_created(const struct create_topics_response_topic *topic,
     }
 }
 
+/* One request for all; each failure is told, and *code says so. */
 static enum err topic_verb_create_run(const struct args *args,
                                       struct client *client,
                                       struct create_topics_request *request,
@@ -180,6 +182,7 @@ static int topic_verb_compare_parts(const void *a, const void *b)
     return x->partition_index < y->partition_index ? -1 : 1;
 }
 
+/* Internal topics only when asked for. */
 static void topic_verb_print_list(const struct args *args, struct arena *arena,
                                   const struct metadata_response *response)
 {
@@ -287,6 +290,7 @@ static struct str topic_verb_nodes(struct arena *arena, const int32_t *nodes,
     return text;
 }
 
+/* A partition as an object. */
 static void topic_verb_json_part(const struct metadata_response_partition *part,
                                  int64_t first, int64_t end,
                                  struct arena *arena)
@@ -304,6 +308,7 @@ static void topic_verb_json_part(const struct metadata_response_partition *part,
            STR_ARG(replicas), STR_ARG(isr), first, end);
 }
 
+/* A topic, its configs and its partitions, as one object. */
 static void topic_verb_json(const struct metadata_response_topic *topic,
                             const struct describe_configs_response_result *set,
                             const int64_t *first, const int64_t *end,
@@ -333,6 +338,8 @@ static void topic_verb_json(const struct metadata_response_topic *topic,
     fputs("]}\n", stdout);
 }
 
+/* The same for people. Records are counted by offsets: an estimate where some
+ * were compacted away. */
 static void topic_verb_table(const struct metadata_response_topic *topic,
                              const struct describe_configs_response_result *set,
                              const int64_t *first, const int64_t *end,
@@ -375,6 +382,7 @@ static void topic_verb_table(const struct metadata_response_topic *topic,
     print_table_out(&table, stdout);
 }
 
+/* Asks all there is to know of a topic, then prints it. */
 static enum err topic_verb_describe_one(const struct args *args,
                                         struct client *client, struct str name,
                                         struct arena *arena, struct why *why)
@@ -431,6 +439,7 @@ int topic_verb_describe(const struct args *args)
     return code;
 }
 
+/* One request for all; each failure is told, and *code says so. */
 static enum err topic_verb_delete_run(const struct args *args,
                                       struct client *client,
                                       struct arena *arena, int *code,

@@ -37,6 +37,7 @@ static unsigned block_class(uint32_t capacity)
     return class;
 }
 
+/* All of it back to the system. */
 static void block_pool_trim(struct block_pool *pool)
 {
     for (unsigned i = 0; i < BLOCK_CLASSES; i++) {

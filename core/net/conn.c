@@ -174,6 +174,8 @@ static void conn_hung_up(struct conn *conn)
     conn_update_events(conn);
 }
 
+/* What the socket is ready for. An error, or an event that nobody asked for,
+ * is its end. */
 static void conn_poll(uv_poll_t *poll, int status, int events)
 {
     struct conn *conn = poll->data;

@@ -92,6 +92,8 @@ static bool conn_in_has_memory(const struct conn *conn)
            !budget_is_over(conn_options(conn)->budget);
 }
 
+/* A request for the frame, charged and in the list; the block gains a
+ * reference where the frame stays in it. */
 static struct request *conn_in_new_request(struct conn *conn, uint8_t *frame,
                                            uint32_t bytes, bool overlaps)
 {

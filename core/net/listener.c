@@ -138,6 +138,7 @@ static void listener_refuse_one(struct listener *listener)
     net->reserve_fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
 
+/* Some of those who wait; the rest wakes the loop again. */
 static void listener_poll(uv_poll_t *poll, int status, int events)
 {
     struct listener *listener = poll->data;
@@ -184,6 +185,7 @@ static bool listener_address(const char *host, uint16_t port,
     return false;
 }
 
+/* What a person can do about it. */
 static enum err listener_bind_failed(const char *host, uint16_t port, int error,
                                      struct why *why)
 {

@@ -128,6 +128,7 @@ void net_loop_set_reaper(struct net_loop *net_loop)
     }
 }
 
+/* Closes whose time is over, lets the starved try, and sets the timer anew. */
 static void net_loop_reap(struct env_timer *timer)
 {
     struct net_loop *net_loop = container_of(timer, struct net_loop, reaper);

@@ -113,6 +113,7 @@ static char *disk_folder_of(const char *path)
     return mem_dup(path, slash == path ? 1 : (size_t)(slash - path));
 }
 
+/* A file of these bytes, on disk but for its name. */
 static enum err disk_write_synced(struct disk *disk, const char *path,
                                   const void *bytes, size_t count,
                                   struct why *why)

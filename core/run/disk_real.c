@@ -44,6 +44,7 @@ static const char *real_remedy(int number)
     }
 }
 
+/* errno as an error, and what to do as a text. */
 static enum err real_failed(const char *verb, const char *path, struct why *why)
 {
     int number = errno;
@@ -73,6 +74,7 @@ static bool real_wrote_nothing(ssize_t count)
     return count <= 0;
 }
 
+/* What the modes of file.h are to open(). */
 static enum err real_open(struct disk *disk, const char *path,
                           enum file_mode mode, struct file **out,
                           struct why *why)
@@ -103,6 +105,7 @@ static void real_close(struct file *file)
     mem_free(file);
 }
 
+/* Goes on after a short read: less than wanted is the end of the file. */
 static enum err real_read(struct file *file, uint64_t position, void *into,
                           size_t bytes, size_t *got, struct why *why)
 {
@@ -124,6 +127,7 @@ static enum err real_read(struct file *file, uint64_t position, void *into,
     return ERR_NONE;
 }
 
+/* The rest of one part, in as many calls as it takes. */
 static enum err real_write_rest(struct file *file, uint64_t *position,
                                 const char *at, size_t bytes, struct why *why)
 {
@@ -242,6 +246,7 @@ static enum err real_remove_folder(struct disk *disk, const char *path,
                             : real_failed("remove the folder", path, why);
 }
 
+/* A folder's own fsync: names that were made or removed in it. */
 static enum err real_sync_folder(struct disk *disk, const char *path,
                                  struct why *why)
 {
@@ -273,6 +278,7 @@ static bool real_is_folder(DIR *folder, const struct dirent *entry)
            S_ISDIR(info.st_mode);
 }
 
+/* errno alone tells the end of a folder from a failure. */
 static enum err real_list(struct disk *disk, const char *path,
                           disk_list_cb each, void *arg, struct why *why)
 {

@@ -54,6 +54,7 @@ static int64_t loop_wall_ms(struct env *env)
     return (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
 }
 
+/* The kernel's; before its pool is ready it waits. */
 static void loop_random(struct env *env, void *into, size_t bytes)
 {
     uint8_t *at = into;
@@ -78,6 +79,7 @@ static void loop_timer_due(uv_timer_t *timer)
     env_timers_fire(timer->data);
 }
 
+/* Sets the uv_timer, if the first deadline is another one now. */
 static void loop_timer_arm(struct loop *loop)
 {
     struct heap_node *first = heap_first(&loop->timers);

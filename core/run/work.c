@@ -69,6 +69,7 @@ static struct work_lane **work_bucket(struct work_pool *pool, uint64_t key)
 
 _Static_assert(WORK_BUCKETS == 256, "work_bucket() takes the top 8 bits");
 
+/* The lane of the key, made where there is none. */
 static struct work_lane *work_lane_get(struct work_pool *pool, uint64_t key)
 {
     struct work_lane **bucket = work_bucket(pool, key);
@@ -131,6 +132,7 @@ static void work_delivered(struct mail *mail)
     loop_end_maybe(home);
 }
 
+/* A disk thread, until the pool closes and is empty. */
 static void *work_thread(void *arg)
 {
     struct work_pool *pool = arg;

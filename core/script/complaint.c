@@ -20,6 +20,7 @@ static void complaint_add_va(struct complaints *complaints,
                              bool missing, const char *format, va_list args)
     __attribute__((format(printf, 5, 0)));
 
+/* Kept, or only counted when there are enough. */
 static void complaint_add_va(struct complaints *complaints,
                              struct value_place place, const char *path,
                              bool missing, const char *format, va_list args)

@@ -125,6 +125,7 @@ static void evaluate_settle(struct arena *arena, struct evaluate_entry *entries,
     out->kind = list ? VALUE_LIST : VALUE_MAP;
 }
 
+/* The table on top of the stack, with all below it; its keys become sorted. */
 static void evaluate_table(lua_State *lua, struct evaluate_at *at,
                            struct value *out)
 {

@@ -47,6 +47,8 @@ static int evaluate_tostring(lua_State *lua)
     return 1;
 }
 
+/* env(name [, default]). What is not set goes on as a value that is missing:
+ * all of them are told at once. */
 static int evaluate_env(lua_State *lua)
 {
     struct evaluate *e = evaluate_of(lua);
@@ -157,6 +159,8 @@ static struct str evaluate_folder(lua_State *lua)
     return str_sub(file, slash == NULL ? 0 : (size_t)(slash - file) + 1);
 }
 
+/* Runs a file, that does not run already and is not too deep; leaves what it
+ * returned. */
 static void evaluate_include_one(lua_State *lua, const char *path)
 {
     struct evaluate *e = evaluate_of(lua);

@@ -103,6 +103,7 @@ static void lines_long_text(struct lexer *lexer, int level)
     lexer->at = lexer->end - at >= level + 2 ? at + level + 2 : lexer->end;
 }
 
+/* "text" or 'text'; with an escape in it, its value is not known. */
 static void lines_short_text(struct lexer *lexer)
 {
     char quote = *lexer->at++;
@@ -189,6 +190,7 @@ static void lines_sign(struct lexer *lexer)
     }
 }
 
+/* Moves to the next token; LINES_END at the end, for ever. */
 static void lines_next(struct lexer *lexer)
 {
     lines_skip(lexer);

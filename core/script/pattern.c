@@ -213,6 +213,7 @@ static const char *pattern_open(struct pattern *m, const char *s, const char *p,
     return end;
 }
 
+/* The end of the capture that was opened last. */
 static const char *pattern_close(struct pattern *m, const char *s,
                                  const char *p)
 {
@@ -356,6 +357,7 @@ static bool pattern_special(struct pattern *m, const char **s, const char **p)
     return true;
 }
 
+/* The matcher: p on s. Loops where it can, recurses where it must. */
 static const char *pattern_at(struct pattern *m, const char *s, const char *p)
 {
     if (++m->depth > PATTERN_DEPTH) {
@@ -409,6 +411,7 @@ static const char *pattern_search(struct pattern *m, const char *s,
     return NULL;
 }
 
+/* Capture i, or the whole match where the pattern has none. */
 static void pattern_push(struct pattern *m, int i, const char *s,
                          const char *end)
 {
@@ -474,6 +477,7 @@ static size_t pattern_begin(lua_State *lua, int i, size_t text_bytes)
     return text_bytes - (size_t)-at;
 }
 
+/* find and match differ in what they give, and in `plain`. */
 static int pattern_first(lua_State *lua, bool find)
 {
     struct pattern m;

@@ -43,6 +43,7 @@ uint32_t batch_bytes(const void *prefix)
     return (uint32_t)length + BATCH_PREFIX_BYTES;
 }
 
+/* The fields as they are; whether they make sense is for the caller. */
 static void batch_header_read(const uint8_t *at, struct batch_header *out)
 {
     *out = (struct batch_header){
@@ -281,6 +282,7 @@ size_t batch_builder_bytes(const struct batch_builder *b)
     return writer_total(&b->writer);
 }
 
+/* bytes: of the whole batch. */
 static void batch_builder_write_header(const struct batch_builder *b,
                                        uint8_t *at, size_t bytes)
 {

@@ -187,6 +187,8 @@ static enum err gzip_decode(struct str in, struct output *o)
     return err;
 }
 
+/* One frame after another until the input ends; hint 0 is the end of a frame.
+ * */
 static enum err lz4_decode_frames(LZ4F_dctx *context, struct str in,
                                   struct output *o)
 {
@@ -226,6 +228,7 @@ static enum err lz4_decode(struct str in, struct output *o)
     return err;
 }
 
+/* All in one call; too small a block is tried again at twice the size. */
 static enum err zstd_decode(struct str in, struct output *o)
 {
     for (;;) {
@@ -339,6 +342,7 @@ enum err compress_decode(int codec, struct str in, size_t bytes_max,
     return err ? err : output_finish(&o, out);
 }
 
+/* Into a block of the size that zlib says is enough. */
 static enum err gzip_encode(int level, struct str in, struct arena *arena,
                             struct str *out)
 {
@@ -362,6 +366,7 @@ static enum err gzip_encode(int level, struct str in, struct arena *arena,
     return result == Z_STREAM_END ? ERR_NONE : ERR_TOO_LARGE;
 }
 
+/* Java's framing: what every client reads. */
 static enum err snappy_encode(struct str in, struct arena *arena,
                               struct str *out)
 {
@@ -403,6 +408,7 @@ static enum err lz4_encode(int level, struct str in, struct arena *arena,
     return LZ4F_isError(got) ? ERR_TOO_LARGE : ERR_NONE;
 }
 
+/* Into a block of the size that zstd says is enough. */
 static enum err zstd_encode(int level, struct str in, struct arena *arena,
                             struct str *out)
 {

@@ -169,6 +169,7 @@ static inline bool record_read_short(struct reader *r, struct record *out)
     return true;
 }
 
+/* Any record, by a cursor that ends with it. */
 static bool record_read(struct reader *r, struct record *out)
 {
     int32_t length = reader_varint(r);

@@ -234,6 +234,8 @@ struct usual {
     int64_t delta_max;
 };
 
+/* From the oldest to the newest time allowed, as deltas to the base; none
+ * where that does not fit into a number. */
 static struct usual validate_usual_deltas(const struct validation *v)
 {
     const struct validate_rules *rules = v->rules;

@@ -394,7 +394,7 @@ def test_a_slow_request_is_told_step_by_step(start_broker):
 
 def test_sigusr1_tells_what_runs(start_broker):
     """And ends nothing. Without the setting nothing is told of itself."""
-    broker = start_broker()
+    broker = start_broker(**{"limits.loops": "2"})
     with Connection(broker.bootstrap) as raw, \
             Connection(broker.bootstrap) as parked:
         create(raw, "t")
