@@ -402,7 +402,7 @@ static void a_member_offers_at_most_64_protocols(void **state)
         .session_ms_max = 1, .members = 1, .stored_bytes = 1000};
     struct group *group = group_open(STR_LIT("g"), &limits);
     struct group_effects effects = {0};
-    char names[65][8];
+    char names[65][16];
     struct group_protocol protocols[65];
     struct group_join join = {.token = group,
                               .new_member_id = STR_LIT("a"),
