@@ -1,8 +1,9 @@
 /* quorum_private.h - the insides of a quorum, for the files of this folder.
  *
- * quorum.c     proposals, checkpoints, life and end
- * step.c       one event into the library, and what it wants done
- * transport.c  frames in and out, and the guards before the library
+ * quorum.c             proposals, life and end
+ * quorum_checkpoint.c  when the log may be cut
+ * step.c               one event into the library, and what it wants done
+ * transport.c          frames in and out, and the guards before the library
  *
  * Invariants: (1) raft_step() is called from step.c alone and never from
  * inside itself: callbacks of the owner run between steps, and what they ask
@@ -71,6 +72,14 @@ void quorum_fail_text(struct quorum *quorum, enum err err, const char *format,
 void quorum_applied_to(struct quorum *quorum, uint64_t index);
 /* raft leads no more: what is open is answered at the end of the turn. */
 void quorum_lost_lead(struct quorum *quorum);
+
+/* quorum_checkpoint.c */
+
+void quorum_checkpoint_init(struct quorum *quorum);
+/* At the end of a turn: asks the machine, when that is due. */
+void quorum_checkpoint_begin(struct quorum *quorum);
+/* At the end of a turn: tells whoever asked that it is over. */
+void quorum_checkpoint_answer(struct quorum *quorum);
 
 /* step.c */
 
