@@ -7,7 +7,7 @@
 #include "base/arena.h"
 #include "base/bytes.h"
 #include "base/mem.h"
-#include "log/checkpoint.h"
+#include "log/small_files.h"
 #include "log/epochs_core.h"
 #include "log/names.h"
 #include "log/producer_state_core.h"
@@ -41,7 +41,7 @@ struct dump {
     struct dump_bases logs;
     struct dump_bases snapshots;
     struct dump_bases deeps;
-    struct checkpoint_point point;
+    struct small_files_point point;
     struct epochs epochs;
     int64_t expected; /* the lowest offset that may come */
     enum err err;
@@ -390,8 +390,8 @@ static void dump_state(struct dump *d, const char *name, bool is_deep)
     names_join(path, d->folder, name);
     producer_state_init(&state, INT64_MAX);
     if (is_deep) {
-        err =
-            checkpoint_load_state(d->disk, path, &offset, &bytes, &count, NULL);
+        err = small_files_load_state(d->disk, path, &offset, &bytes, &count,
+                                     NULL);
         err = err ? err
                   : producer_state_decode_deep(&state, str_sub(bytes, count));
     } else {
@@ -428,7 +428,7 @@ static void dump_states(struct dump *d)
 static void dump_small(struct dump *d)
 {
     int64_t start = -1;
-    enum err err = checkpoint_load_start(d->disk, d->folder, &start, NULL);
+    enum err err = small_files_load_start(d->disk, d->folder, &start, NULL);
 
     if (err) {
         dump_problem(d, NAMES_START, 0, -1, "cannot be read: %s",
@@ -517,7 +517,7 @@ static enum err dump_partition(struct disk *disk, const char *folder,
         counts->partitions++;
         dump_tell(&d, (struct dump_event){.kind = DUMP_PARTITION});
         qsort(d.logs.list, d.logs.count, sizeof(d.logs.list[0]), dump_compare);
-        err = checkpoint_load_point(disk, folder, &d.point, why);
+        err = small_files_load_point(disk, folder, &d.point, why);
         /* Behind the point: it never knows of an epoch that the file lacks. */
         dump_epochs(&d);
     }

@@ -27,7 +27,7 @@ static void flush_fire(struct env_timer *timer)
 
 void flush_init(struct flush *flush, struct env *env, const char *folder,
                 const struct flush_calls *calls, void *arg, uint64_t key,
-                struct view_mark mark, const struct checkpoint_point *point)
+                struct view_mark mark, const struct small_files_point *point)
 {
     *flush = (struct flush){.env = env,
                             .folder = folder,
@@ -187,11 +187,11 @@ void flush_stop(struct flush *flush)
 enum err flush_lower(struct flush *flush, struct view_mark mark,
                      struct why *why)
 {
-    struct checkpoint_point point = {.offset = mark.offset,
-                                     .base = mark.base,
-                                     .position = mark.position,
-                                     .hole = mark.hole,
-                                     .first_timestamp = -1};
+    struct small_files_point point = {.offset = mark.offset,
+                                      .base = mark.base,
+                                      .position = mark.position,
+                                      .hole = mark.hole,
+                                      .first_timestamp = -1};
     bool lowered = false;
     enum err err = point_lower(&flush->point, &point, flush->flushed.offset,
                                !flush_is_idle(flush), &lowered, why);
@@ -260,7 +260,7 @@ static void flush_job_run(struct work *work)
         job->lacks_room = err == ERR_FULL;
     }
     if (!err && job->parent) {
-        err = checkpoint_sync_claim(disk, flush->folder, &why);
+        err = small_files_sync_claim(disk, flush->folder, &why);
     }
     if (!err && job->folder) {
         err = disk_sync_folder(disk, flush->folder, &why);
@@ -383,15 +383,15 @@ static void flush_capture(struct flush *flush)
     flush->parent_dirty = false;
 }
 
-static struct checkpoint_point flush_point_at(struct flush *flush,
-                                              struct view_mark mark)
+static struct small_files_point flush_point_at(struct flush *flush,
+                                               struct view_mark mark)
 {
-    struct checkpoint_point point = {.offset = mark.offset,
-                                     .base = mark.base,
-                                     .position = mark.position,
-                                     .hole = mark.hole,
-                                     .unsealed = flush->unsealed,
-                                     .first_timestamp = -1};
+    struct small_files_point point = {.offset = mark.offset,
+                                      .base = mark.base,
+                                      .position = mark.position,
+                                      .hole = mark.hole,
+                                      .unsealed = flush->unsealed,
+                                      .first_timestamp = -1};
 
     flush->calls->describe(flush->arg, &point);
     return point;

@@ -27,7 +27,7 @@ struct flush_calls {
     /* The flushed end has moved. */
     void (*advanced)(void *arg);
     /* A point is made: its segment's times into it. */
-    void (*describe)(void *arg, struct checkpoint_point *point);
+    void (*describe)(void *arg, struct small_files_point *point);
     /* One is to be stored: the indexes of its segment to their files. */
     void (*spill)(void *arg, int64_t base);
     /* The producers' state as of the offset, one file; or NULL. */
@@ -50,8 +50,8 @@ struct flush_job {
     struct flush_item *items;
     uint32_t item_count;
     struct point_file *files;
-    struct checkpoint_point point; /* of the mark */
-    bool stores_point;             /* when it ends in a hole */
+    struct small_files_point point; /* of the mark */
+    bool stores_point;              /* when it ends in a hole */
     bool folder;
     bool parent;
     bool lacks_room; /* for a file that is needed */
@@ -62,7 +62,7 @@ struct flush_job {
 struct flush_point_job {
     struct work work;
     uint32_t cuts;
-    struct checkpoint_point point;
+    struct small_files_point point;
     struct point_file *state; /* may be NULL */
     enum err err;
     struct why *why; /* mem_; NULL when all went well */
@@ -103,7 +103,7 @@ struct flush {
  * point: as stored. */
 void flush_init(struct flush *flush, struct env *env, const char *folder,
                 const struct flush_calls *calls, void *arg, uint64_t key,
-                struct view_mark mark, const struct checkpoint_point *point);
+                struct view_mark mark, const struct small_files_point *point);
 /* Must be idle. */
 void flush_fini(struct flush *flush);
 

@@ -21,7 +21,7 @@ enum {
 };
 
 static void log_advanced(void *arg);
-static void log_describe(void *arg, struct checkpoint_point *point);
+static void log_describe(void *arg, struct small_files_point *point);
 static void log_spill(void *arg, int64_t base);
 static struct point_file *log_state(void *arg, int64_t offset);
 static void log_flush_failed(void *arg, const struct why *why);
@@ -206,7 +206,7 @@ static struct segment *log_segment_of(struct log *log, int64_t base)
     return NULL;
 }
 
-static void log_describe(void *arg, struct checkpoint_point *point)
+static void log_describe(void *arg, struct small_files_point *point)
 {
     struct segment *segment = log_segment_of(arg, point->base);
 

@@ -263,7 +263,7 @@ enum err log_restart_at(struct log *log, int64_t offset, struct why *why)
     why = why == NULL ? &own : why;
     must(log->state == LOG_OPEN && offset >= 0);
     log_append_drop(log, ERR_CANCELLED);
-    err = checkpoint_save_start(log->env->disk, log->folder, offset, why);
+    err = small_files_save_start(log->env->disk, log->folder, offset, why);
     if (!err) {
         log->flush.flushed = mark; /* of nothing, all is on the disk */
         err = flush_lower(&log->flush, mark, why);
@@ -369,7 +369,7 @@ enum err log_store_start(const struct log *log, int64_t offset, struct why *why)
                        "a log cannot start at %lld, behind its end",
                        (long long)offset);
     }
-    return checkpoint_save_start(log->env->disk, log->folder, offset, why);
+    return small_files_save_start(log->env->disk, log->folder, offset, why);
 }
 
 enum err log_raise_start(struct log *log, int64_t offset, struct why *why)

@@ -55,7 +55,7 @@ struct log {
     struct retire retire;
     struct view view;
     struct flush flush;
-    struct checkpoint_point loaded; /* the point, at open */
+    struct small_files_point loaded; /* the point, at open */
     struct watch flushed_watch;
     struct epochs epochs;        /* changed by the owner, under the lock */
     pthread_mutex_t epochs_lock; /* for questions of others */

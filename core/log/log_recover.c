@@ -123,9 +123,9 @@ static enum err log_recover_epochs(struct log_recover *r, struct why *why)
 static enum err log_recover_small(struct log_recover *r, struct why *why)
 {
     struct log *log = r->b.log;
-    struct checkpoint_point *point = &log->loaded;
-    enum err err =
-        checkpoint_load_start(r->b.log->env->disk, log->folder, &r->start, why);
+    struct small_files_point *point = &log->loaded;
+    enum err err = small_files_load_start(r->b.log->env->disk, log->folder,
+                                          &r->start, why);
 
     if (err == ERR_CORRUPT) {
         trace(TRACE_WARN, "%s: the log starts at its first segment",
@@ -133,8 +133,8 @@ static enum err log_recover_small(struct log_recover *r, struct why *why)
         err = ERR_NONE;
     }
     if (!err) {
-        err =
-            checkpoint_load_point(r->b.log->env->disk, log->folder, point, why);
+        err = small_files_load_point(r->b.log->env->disk, log->folder, point,
+                                     why);
     }
     r->clean = r->clean && !point->unsealed;
     r->b.changed = r->b.changed || point->unsealed;
@@ -223,7 +223,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
                                  struct segment *segment, struct why *why)
 {
     struct recover_segment *found = &r->found[at];
-    const struct checkpoint_point *point = &r->b.log->loaded;
+    const struct small_files_point *point = &r->b.log->loaded;
     int64_t sure_end = INT64_MAX;
     struct recover_plan plan;
     bool is_sealed;
@@ -376,7 +376,7 @@ static enum err log_recover_end(struct log_recover *r,
 static enum err log_recover_store(struct log_recover *r, struct why *why)
 {
     struct log *log = r->b.log;
-    struct checkpoint_point *point = &log->loaded;
+    struct small_files_point *point = &log->loaded;
     struct view_mark end = log_end_mark(log);
     struct file *file = NULL;
     char *parent;
@@ -400,7 +400,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     err = disk_sync_folder(r->b.log->env->disk, parent, why);
     mem_free(parent);
     err = err ? err
-              : checkpoint_sync_claim(r->b.log->env->disk, log->folder, why);
+              : small_files_sync_claim(r->b.log->env->disk, log->folder, why);
     err = err ? err : disk_sync_folder(r->b.log->env->disk, log->folder, why);
     if (!err && r->b.epochs_changed) {
         log->epochs_changed = true;
@@ -418,8 +418,8 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     point->first_timestamp = log_active(log)->first_timestamp;
     point->created_ms = log_active(log)->created_ms;
     err = err ? err
-              : checkpoint_save_point(r->b.log->env->disk, log->folder, &file,
-                                      point, why);
+              : small_files_save_point(r->b.log->env->disk, log->folder, &file,
+                                       point, why);
     file_close(file);
     return log_rebuild_full(&r->b, err, why);
 }
@@ -466,11 +466,11 @@ static enum err log_recover_folder(struct log_recover *r,
     enum err err = disk_make_folder(disk, folder, why);
 
     if (!err && !uuid_is_zero(id)) {
-        err = checkpoint_claim(disk, folder, id, &made, &other, why);
+        err = small_files_claim(disk, folder, id, &made, &other, why);
         if (err == ERR_EXISTS) {
             err = log_recover_set_aside(r, other, why);
             err = err ? err
-                      : checkpoint_claim(disk, folder, id, &made, &other, why);
+                      : small_files_claim(disk, folder, id, &made, &other, why);
         }
         r->b.changed = r->b.changed || made;
     }

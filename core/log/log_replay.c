@@ -107,8 +107,8 @@ static enum err log_state_load(struct log *log, const struct log_stored *state)
 
     log_state_path(log, state, path);
     if (state->is_deep) {
-        err = checkpoint_load_state(log->env->disk, path, &offset, &bytes,
-                                    &count, NULL);
+        err = small_files_load_state(log->env->disk, path, &offset, &bytes,
+                                     &count, NULL);
     } else {
         err = disk_read_all(log->env->disk, path, LOG_STATE_BYTES_MAX, &bytes,
                             &count, NULL);
@@ -137,8 +137,8 @@ static int64_t log_state_load_running(struct log *log, int64_t newer_than)
     enum err err;
 
     names_join(path, log->folder, NAMES_STATE);
-    err = checkpoint_load_state(log->env->disk, path, &offset, &bytes, &count,
-                                NULL);
+    err = small_files_load_state(log->env->disk, path, &offset, &bytes, &count,
+                                 NULL);
     if (!err && !log_state_is_usable(log, offset)) {
         log_state_remove(log, path);
         offset = -1;
@@ -297,10 +297,10 @@ static enum err log_replay_save(struct log_states *states, int64_t base,
         if (file != NULL) {
             struct str bytes = str_sub(file->bytes, file->count);
 
-            err = deep == 1 ? checkpoint_save_state(log->env->disk, file->path,
-                                                    base, bytes, true, why)
-                            : checkpoint_save_bytes(log->env->disk, file->path,
-                                                    bytes, false, why);
+            err = deep == 1 ? small_files_save_state(log->env->disk, file->path,
+                                                     base, bytes, true, why)
+                            : small_files_save_bytes(log->env->disk, file->path,
+                                                     bytes, false, why);
         }
         point_files_free(file);
     }
@@ -315,9 +315,9 @@ static enum err log_replay_store(struct log *log, struct why *why)
     enum err err = ERR_NONE;
 
     if (file != NULL) {
-        err = checkpoint_save_state(log->env->disk, file->path, file->offset,
-                                    str_sub(file->bytes, file->count), false,
-                                    why);
+        err = small_files_save_state(log->env->disk, file->path, file->offset,
+                                     str_sub(file->bytes, file->count), false,
+                                     why);
     }
     point_files_free(file);
     return err == ERR_FULL ? ERR_NONE : err;

@@ -5,7 +5,7 @@
 #include "base/must.h"
 
 void point_init(struct point *point, struct disk *disk, const char *folder,
-                const struct checkpoint_point *stored)
+                const struct small_files_point *stored)
 {
     *point = (struct point){.disk = disk,
                             .folder = folder,
@@ -47,15 +47,15 @@ uint32_t point_cuts(struct point *point)
 
 /* Under the lock. */
 static enum err point_write(struct point *point,
-                            const struct checkpoint_point *it, struct why *why)
+                            const struct small_files_point *it, struct why *why)
 {
-    struct checkpoint_point next = *it;
+    struct small_files_point next = *it;
     enum err err;
 
     next.number = point->stored.number;
     point->used = true;
-    err = checkpoint_save_point(point->disk, point->folder, &point->file, &next,
-                                why);
+    err = small_files_save_point(point->disk, point->folder, &point->file,
+                                 &next, why);
     if (!err) {
         point->stored = next;
         point->noted = next;
@@ -64,7 +64,7 @@ static enum err point_write(struct point *point,
 }
 
 enum err point_store(struct point *point, uint32_t cuts,
-                     const struct checkpoint_point *it, struct why *why)
+                     const struct small_files_point *it, struct why *why)
 {
     enum err err = ERR_NONE;
 
@@ -78,17 +78,17 @@ enum err point_store(struct point *point, uint32_t cuts,
 }
 
 enum err point_note(struct point *point, uint32_t cuts,
-                    const struct checkpoint_point *it, struct why *why)
+                    const struct small_files_point *it, struct why *why)
 {
-    struct checkpoint_point next = *it;
+    struct small_files_point next = *it;
     enum err err = ERR_NONE;
 
     must(pthread_mutex_lock(&point->lock) == 0);
     if (cuts == point->cuts && it->offset > point->noted.offset) {
         next.number = point->stored.number;
         point->used = true;
-        err = checkpoint_note_point(point->disk, point->folder, &point->file,
-                                    &next, why);
+        err = small_files_note_point(point->disk, point->folder, &point->file,
+                                     &next, why);
         if (!err) {
             point->noted = next;
         }
@@ -109,19 +109,19 @@ enum err point_save(struct point *point, uint32_t cuts,
         if (cuts != point->cuts && files->offset > point->cut_offset) {
             continue;
         }
-        err =
-            files->is_kafka
-                ? checkpoint_save_bytes(point->disk, files->path, bytes,
-                                        files->is_synced, why)
-                : checkpoint_save_state(point->disk, files->path, files->offset,
-                                        bytes, files->is_synced, why);
+        err = files->is_kafka
+                  ? small_files_save_bytes(point->disk, files->path, bytes,
+                                           files->is_synced, why)
+                  : small_files_save_state(point->disk, files->path,
+                                           files->offset, bytes,
+                                           files->is_synced, why);
         err = err == ERR_FULL && !files->is_needed ? ERR_NONE : err;
     }
     must(pthread_mutex_unlock(&point->lock) == 0);
     return err;
 }
 
-enum err point_lower(struct point *point, const struct checkpoint_point *it,
+enum err point_lower(struct point *point, const struct small_files_point *it,
                      int64_t flushed_end, bool in_flight, bool *lowered,
                      struct why *why)
 {

@@ -11,7 +11,7 @@
 #ifndef LOG_POINT_H
 #define LOG_POINT_H
 
-#include "log/checkpoint.h"
+#include "log/small_files.h"
 #include <pthread.h>
 
 /* A file that is to be written: producers' state, the epochs. */
@@ -32,15 +32,15 @@ struct point {
     pthread_mutex_t lock; /* guards the rest, and the files */
     uint32_t cuts;
     int64_t cut_offset; /* the lowest that jobs in flight may not know of */
-    struct checkpoint_point stored; /* synced, ... */
-    struct checkpoint_point noted;  /* ... and at least that */
+    struct small_files_point stored; /* synced, ... */
+    struct small_files_point noted;  /* ... and at least that */
     struct file *file; /* stays open while it is used; may be NULL */
     bool used;         /* since point_forget_idle() looked */
 };
 
 /* folder: borrowed. stored: as loaded. */
 void point_init(struct point *point, struct disk *disk, const char *folder,
-                const struct checkpoint_point *stored);
+                const struct small_files_point *stored);
 void point_fini(struct point *point);
 
 /* Any thread. The number of truncations so far. */
@@ -48,12 +48,12 @@ uint32_t point_cuts(struct point *point);
 /* Any thread; blocks. Stores it, unless it is void; what was noted above it is
  * stored in its place. */
 MUST_USE enum err point_store(struct point *point, uint32_t cuts,
-                              const struct checkpoint_point *it,
+                              const struct small_files_point *it,
                               struct why *why);
 /* Any thread; reads and writes what is in memory. Notes it, unless it is void
  * or lower. Errors: ERR_DISK. */
 MUST_USE enum err point_note(struct point *point, uint32_t cuts,
-                             const struct checkpoint_point *it,
+                             const struct small_files_point *it,
                              struct why *why);
 /* Any thread; blocks. Saves the files that are not void. A full disk is no
  * error but for those that are needed: without its file the producers' state is
@@ -66,7 +66,7 @@ MUST_USE enum err point_save(struct point *point, uint32_t cuts,
  * ended.
  */
 MUST_USE enum err point_lower(struct point *point,
-                              const struct checkpoint_point *it,
+                              const struct small_files_point *it,
                               int64_t flushed_end, bool in_flight,
                               bool *lowered, struct why *why);
 

@@ -22,7 +22,7 @@ static void on_advanced(void *arg)
     advances++;
 }
 
-static void on_describe(void *arg, struct checkpoint_point *point)
+static void on_describe(void *arg, struct small_files_point *point)
 {
     point->created_ms = 77;
 }
@@ -61,7 +61,7 @@ static const struct flush_calls calls = {.advanced = on_advanced,
 
 static int set_up(void **state)
 {
-    struct checkpoint_point none = {.offset = -1};
+    struct small_files_point none = {.offset = -1};
 
     simclock_init(&simclock, 1);
     sim = simdisk_open();
@@ -95,11 +95,11 @@ static void wrote(int64_t end)
                 (struct view_mark){.offset = end, .position = (uint64_t)end});
 }
 
-static struct checkpoint_point load_point(void)
+static struct small_files_point load_point(void)
 {
-    struct checkpoint_point point;
+    struct small_files_point point;
 
-    assert_int_equal(checkpoint_load_point(&fault.disk, "/t-0", &point, NULL),
+    assert_int_equal(small_files_load_point(&fault.disk, "/t-0", &point, NULL),
                      ERR_NONE);
     return point;
 }

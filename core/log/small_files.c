@@ -1,5 +1,5 @@
-/* checkpoint.c - reading and writing the small files. */
-#include "log/checkpoint.h"
+/* small_files.c - reading and writing the small files. */
+#include "log/small_files.h"
 
 #include "base/bytes.h"
 #include "base/crc32c.h"
@@ -10,24 +10,24 @@
 #include <stdio.h>
 
 enum {
-    CHECKPOINT_MAGIC = 0x544d4650, /* "TMFP" */
-    CHECKPOINT_SLOT_BYTES = 64,
-    CHECKPOINT_SLOT_STRIDE = 512,
-    CHECKPOINT_NOTE_AT = 2 * CHECKPOINT_SLOT_STRIDE,
-    CHECKPOINT_SLOT_CRC_AT = 60,
-    CHECKPOINT_STATE_MAGIC = 0x544d5053, /* "TMPS" */
-    CHECKPOINT_STATE_HEADER_BYTES = 20,
-    CHECKPOINT_STATE_BYTES_MAX = 1 << 30,
-    CHECKPOINT_TEXT_BYTES_MAX = 4096,
+    SMALL_FILES_MAGIC = 0x544d4650, /* "TMFP" */
+    SMALL_FILES_SLOT_BYTES = 64,
+    SMALL_FILES_SLOT_STRIDE = 512,
+    SMALL_FILES_NOTE_AT = 2 * SMALL_FILES_SLOT_STRIDE,
+    SMALL_FILES_SLOT_CRC_AT = 60,
+    SMALL_FILES_STATE_MAGIC = 0x544d5053, /* "TMPS" */
+    SMALL_FILES_STATE_HEADER_BYTES = 20,
+    SMALL_FILES_STATE_BYTES_MAX = 1 << 30,
+    SMALL_FILES_TEXT_BYTES_MAX = 4096,
 };
 
 /* 0 magic, 4 flags: 1 unsealed, 8 number, 16 offset, 24 base, 32 position,
  * 40 first timestamp, 48 created, 56 hole, 60 CRC-32C of the bytes before. */
-static void checkpoint_encode_point(const struct checkpoint_point *point,
-                                    uint8_t slot[CHECKPOINT_SLOT_BYTES])
+static void small_files_encode_point(const struct small_files_point *point,
+                                     uint8_t slot[SMALL_FILES_SLOT_BYTES])
 {
-    memset(slot, 0, CHECKPOINT_SLOT_BYTES);
-    bytes_put_u32(slot, CHECKPOINT_MAGIC);
+    memset(slot, 0, SMALL_FILES_SLOT_BYTES);
+    bytes_put_u32(slot, SMALL_FILES_MAGIC);
     bytes_put_u32(slot + 4, point->unsealed);
     bytes_put_u64(slot + 8, point->number);
     bytes_put_i64(slot + 16, point->offset);
@@ -36,17 +36,17 @@ static void checkpoint_encode_point(const struct checkpoint_point *point,
     bytes_put_i64(slot + 40, point->first_timestamp);
     bytes_put_i64(slot + 48, point->created_ms);
     bytes_put_u32(slot + 56, point->hole);
-    bytes_put_u32(slot + CHECKPOINT_SLOT_CRC_AT,
-                  crc32c(0, slot, CHECKPOINT_SLOT_CRC_AT));
+    bytes_put_u32(slot + SMALL_FILES_SLOT_CRC_AT,
+                  crc32c(0, slot, SMALL_FILES_SLOT_CRC_AT));
 }
 
-static bool checkpoint_decode_point(const uint8_t *slot,
-                                    struct checkpoint_point *out)
+static bool small_files_decode_point(const uint8_t *slot,
+                                     struct small_files_point *out)
 {
-    if (bytes_get_u32(slot) != CHECKPOINT_MAGIC ||
+    if (bytes_get_u32(slot) != SMALL_FILES_MAGIC ||
         bytes_get_u32(slot + 4) > 1 ||
-        bytes_get_u32(slot + CHECKPOINT_SLOT_CRC_AT) !=
-            crc32c(0, slot, CHECKPOINT_SLOT_CRC_AT)) {
+        bytes_get_u32(slot + SMALL_FILES_SLOT_CRC_AT) !=
+            crc32c(0, slot, SMALL_FILES_SLOT_CRC_AT)) {
         return false;
     }
     out->unsealed = bytes_get_u32(slot + 4) == 1;
@@ -61,16 +61,16 @@ static bool checkpoint_decode_point(const uint8_t *slot,
            out->base <= out->offset - (int64_t)out->hole;
 }
 
-enum err checkpoint_load_point(struct disk *disk, const char *folder,
-                               struct checkpoint_point *out, struct why *why)
+enum err small_files_load_point(struct disk *disk, const char *folder,
+                                struct small_files_point *out, struct why *why)
 {
-    uint8_t bytes[CHECKPOINT_NOTE_AT + CHECKPOINT_SLOT_BYTES] = {0};
+    uint8_t bytes[SMALL_FILES_NOTE_AT + SMALL_FILES_SLOT_BYTES] = {0};
     char path[NAMES_PATH_BYTES];
     struct file *file = NULL;
     size_t got = 0;
     enum err err;
 
-    *out = (struct checkpoint_point){.offset = -1};
+    *out = (struct small_files_point){.offset = -1};
     names_join(path, folder, NAMES_POINT);
     err = file_open(disk, path, FILE_READ, &file, why);
     if (err == ERR_NOT_FOUND) {
@@ -81,12 +81,12 @@ enum err checkpoint_load_point(struct disk *disk, const char *folder,
     }
     file_close(file);
     for (size_t at = 0; !err && at < sizeof(bytes);
-         at += CHECKPOINT_SLOT_STRIDE) {
-        struct checkpoint_point point = {0};
+         at += SMALL_FILES_SLOT_STRIDE) {
+        struct small_files_point point = {0};
 
-        if (checkpoint_decode_point(bytes + at, &point) &&
+        if (small_files_decode_point(bytes + at, &point) &&
             (out->offset < 0 || point.number > out->number ||
-             (at == CHECKPOINT_NOTE_AT && point.number == out->number))) {
+             (at == SMALL_FILES_NOTE_AT && point.number == out->number))) {
             *out = point;
         }
     }
@@ -94,8 +94,8 @@ enum err checkpoint_load_point(struct disk *disk, const char *folder,
 }
 
 /* Unless it is open. */
-static enum err checkpoint_open_point(struct disk *disk, const char *folder,
-                                      struct file **file, struct why *why)
+static enum err small_files_open_point(struct disk *disk, const char *folder,
+                                       struct file **file, struct why *why)
 {
     char path[NAMES_PATH_BYTES];
 
@@ -106,21 +106,22 @@ static enum err checkpoint_open_point(struct disk *disk, const char *folder,
     return file_open(disk, path, FILE_WRITE, file, why);
 }
 
-enum err checkpoint_save_point(struct disk *disk, const char *folder,
-                               struct file **file,
-                               struct checkpoint_point *point, struct why *why)
+enum err small_files_save_point(struct disk *disk, const char *folder,
+                                struct file **file,
+                                struct small_files_point *point,
+                                struct why *why)
 {
-    uint8_t slot[CHECKPOINT_SLOT_BYTES];
+    uint8_t slot[SMALL_FILES_SLOT_BYTES];
     struct iovec part = {slot, sizeof(slot)};
     bool is_first = point->number == 0;
-    enum err err = checkpoint_open_point(disk, folder, file, why);
+    enum err err = small_files_open_point(disk, folder, file, why);
 
     if (err) {
         return err;
     }
     point->number++;
-    checkpoint_encode_point(point, slot);
-    err = file_write(*file, point->number % 2 * CHECKPOINT_SLOT_STRIDE, &part,
+    small_files_encode_point(point, slot);
+    err = file_write(*file, point->number % 2 * SMALL_FILES_SLOT_STRIDE, &part,
                      1, why);
     if (!err) {
         err = file_sync(*file, why);
@@ -128,21 +129,21 @@ enum err checkpoint_save_point(struct disk *disk, const char *folder,
     return err || !is_first ? err : disk_sync_folder(disk, folder, why);
 }
 
-enum err checkpoint_note_point(struct disk *disk, const char *folder,
-                               struct file **file,
-                               const struct checkpoint_point *point,
-                               struct why *why)
+enum err small_files_note_point(struct disk *disk, const char *folder,
+                                struct file **file,
+                                const struct small_files_point *point,
+                                struct why *why)
 {
-    uint8_t slot[CHECKPOINT_SLOT_BYTES];
+    uint8_t slot[SMALL_FILES_SLOT_BYTES];
     struct iovec part = {slot, sizeof(slot)};
-    enum err err = checkpoint_open_point(disk, folder, file, why);
+    enum err err = small_files_open_point(disk, folder, file, why);
 
-    checkpoint_encode_point(point, slot);
-    return err ? err : file_write(*file, CHECKPOINT_NOTE_AT, &part, 1, why);
+    small_files_encode_point(point, slot);
+    return err ? err : file_write(*file, SMALL_FILES_NOTE_AT, &part, 1, why);
 }
 
-enum err checkpoint_load_start(struct disk *disk, const char *folder,
-                               int64_t *offset, struct why *why)
+enum err small_files_load_start(struct disk *disk, const char *folder,
+                                int64_t *offset, struct why *why)
 {
     char path[NAMES_PATH_BYTES];
     char *bytes = NULL;
@@ -151,7 +152,7 @@ enum err checkpoint_load_start(struct disk *disk, const char *folder,
 
     *offset = -1;
     names_join(path, folder, NAMES_START);
-    err = disk_read_all(disk, path, CHECKPOINT_TEXT_BYTES_MAX, &bytes, &count,
+    err = disk_read_all(disk, path, SMALL_FILES_TEXT_BYTES_MAX, &bytes, &count,
                         why);
     if (err == ERR_NOT_FOUND) {
         return ERR_NONE;
@@ -172,8 +173,8 @@ enum err checkpoint_load_start(struct disk *disk, const char *folder,
     return err;
 }
 
-enum err checkpoint_save_start(struct disk *disk, const char *folder,
-                               int64_t offset, struct why *why)
+enum err small_files_save_start(struct disk *disk, const char *folder,
+                                int64_t offset, struct why *why)
 {
     char path[NAMES_PATH_BYTES];
     char text[64];
@@ -185,7 +186,7 @@ enum err checkpoint_save_start(struct disk *disk, const char *folder,
 }
 
 /* The topic id in the text of a partition.metadata; false: not readable. */
-static bool checkpoint_parse_claim(struct str text, struct uuid *out)
+static bool small_files_parse_claim(struct str text, struct uuid *out)
 {
     struct str head = STR_LIT("version: 0\ntopic_id: ");
     size_t n = head.len;
@@ -197,9 +198,9 @@ static bool checkpoint_parse_claim(struct str text, struct uuid *out)
            uuid_parse(str_sub(text.ptr + n, text.len - n), out);
 }
 
-enum err checkpoint_claim(struct disk *disk, const char *folder,
-                          struct uuid topic_id, bool *made, struct uuid *other,
-                          struct why *why)
+enum err small_files_claim(struct disk *disk, const char *folder,
+                           struct uuid topic_id, bool *made, struct uuid *other,
+                           struct why *why)
 {
     char path[NAMES_PATH_BYTES];
     char id[UUID_TEXT_BYTES];
@@ -214,13 +215,13 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
     uuid_text(topic_id, id);
     n = snprintf(text, sizeof(text), "version: 0\ntopic_id: %s\n", id);
     names_join(path, folder, NAMES_METADATA);
-    err = disk_read_all(disk, path, CHECKPOINT_TEXT_BYTES_MAX, &bytes, &count,
+    err = disk_read_all(disk, path, SMALL_FILES_TEXT_BYTES_MAX, &bytes, &count,
                         why);
     if (err == ERR_NOT_FOUND ||
-        (!err && !checkpoint_parse_claim(str_sub(bytes, count), other))) {
+        (!err && !small_files_parse_claim(str_sub(bytes, count), other))) {
         *made = true;
-        err = checkpoint_save_bytes(disk, path, str_sub(text, (size_t)n), false,
-                                    why);
+        err = small_files_save_bytes(disk, path, str_sub(text, (size_t)n),
+                                     false, why);
     } else if (!err && !uuid_eq(*other, topic_id)) {
         err = why_set(why, ERR_EXISTS, "\"%s\" is of another topic than %s",
                       path, id);
@@ -229,8 +230,8 @@ enum err checkpoint_claim(struct disk *disk, const char *folder,
     return err;
 }
 
-enum err checkpoint_sync_claim(struct disk *disk, const char *folder,
-                               struct why *why)
+enum err small_files_sync_claim(struct disk *disk, const char *folder,
+                                struct why *why)
 {
     char path[NAMES_PATH_BYTES];
     struct file *file = NULL;
@@ -250,45 +251,45 @@ enum err checkpoint_sync_claim(struct disk *disk, const char *folder,
 
 /* 0 magic, 4 version = 0, 8 offset, 16 CRC-32C of bytes 0-15 and of those from
  * 20 on, 20 deep bytes. */
-static uint32_t checkpoint_state_crc(const uint8_t *header, const char *bytes,
-                                     size_t count)
+static uint32_t small_files_state_crc(const uint8_t *header, const char *bytes,
+                                      size_t count)
 {
     return crc32c(crc32c(0, header, 16), bytes, count);
 }
 
-enum err checkpoint_load_state(struct disk *disk, const char *path,
-                               int64_t *offset, char **bytes, size_t *count,
-                               struct why *why)
+enum err small_files_load_state(struct disk *disk, const char *path,
+                                int64_t *offset, char **bytes, size_t *count,
+                                struct why *why)
 {
     char *all = NULL;
     size_t n = 0;
     const uint8_t *at;
     enum err err =
-        disk_read_all(disk, path, CHECKPOINT_STATE_BYTES_MAX, &all, &n, why);
+        disk_read_all(disk, path, SMALL_FILES_STATE_BYTES_MAX, &all, &n, why);
 
     if (err) {
         return err;
     }
     at = (const uint8_t *)all;
-    if (n < CHECKPOINT_STATE_HEADER_BYTES ||
-        bytes_get_u32(at) != CHECKPOINT_STATE_MAGIC ||
+    if (n < SMALL_FILES_STATE_HEADER_BYTES ||
+        bytes_get_u32(at) != SMALL_FILES_STATE_MAGIC ||
         bytes_get_u32(at + 4) != 0 ||
         bytes_get_u32(at + 16) !=
-            checkpoint_state_crc(at, all + CHECKPOINT_STATE_HEADER_BYTES,
-                                 n - CHECKPOINT_STATE_HEADER_BYTES)) {
+            small_files_state_crc(at, all + SMALL_FILES_STATE_HEADER_BYTES,
+                                  n - SMALL_FILES_STATE_HEADER_BYTES)) {
         mem_free(all);
         return why_set(why, ERR_CORRUPT, "cannot read \"%s\"", path);
     }
     *offset = bytes_get_i64(at + 8);
-    *count = n - CHECKPOINT_STATE_HEADER_BYTES;
-    *bytes = mem_dup(all + CHECKPOINT_STATE_HEADER_BYTES, *count);
+    *count = n - SMALL_FILES_STATE_HEADER_BYTES;
+    *bytes = mem_dup(all + SMALL_FILES_STATE_HEADER_BYTES, *count);
     mem_free(all);
     return ERR_NONE;
 }
 
-static enum err checkpoint_write(struct disk *disk, const char *path,
-                                 const struct iovec *parts, int count,
-                                 bool sync, struct why *why)
+static enum err small_files_write(struct disk *disk, const char *path,
+                                  const struct iovec *parts, int count,
+                                  bool sync, struct why *why)
 {
     char *beside = mem_printf("%s.tmp", path);
     struct file *file = NULL;
@@ -312,7 +313,7 @@ static enum err checkpoint_write(struct disk *disk, const char *path,
 }
 
 /* struct iovec is not const, though it is only read from here. */
-static struct iovec checkpoint_part(struct str bytes)
+static struct iovec small_files_part(struct str bytes)
 {
     union {
         const char *in;
@@ -322,24 +323,25 @@ static struct iovec checkpoint_part(struct str bytes)
     return (struct iovec){bare.out, bytes.len};
 }
 
-enum err checkpoint_save_state(struct disk *disk, const char *path,
-                               int64_t offset, struct str deep, bool sync,
-                               struct why *why)
+enum err small_files_save_state(struct disk *disk, const char *path,
+                                int64_t offset, struct str deep, bool sync,
+                                struct why *why)
 {
-    uint8_t header[CHECKPOINT_STATE_HEADER_BYTES] = {0};
-    struct iovec parts[2] = {{header, sizeof(header)}, checkpoint_part(deep)};
+    uint8_t header[SMALL_FILES_STATE_HEADER_BYTES] = {0};
+    struct iovec parts[2] = {{header, sizeof(header)}, small_files_part(deep)};
 
-    bytes_put_u32(header, CHECKPOINT_STATE_MAGIC);
+    bytes_put_u32(header, SMALL_FILES_STATE_MAGIC);
     bytes_put_i64(header + 8, offset);
     bytes_put_u32(header + 16,
-                  checkpoint_state_crc(header, deep.ptr, deep.len));
-    return checkpoint_write(disk, path, parts, deep.len > 0 ? 2 : 1, sync, why);
+                  small_files_state_crc(header, deep.ptr, deep.len));
+    return small_files_write(disk, path, parts, deep.len > 0 ? 2 : 1, sync,
+                             why);
 }
 
-enum err checkpoint_save_bytes(struct disk *disk, const char *path,
-                               struct str bytes, bool sync, struct why *why)
+enum err small_files_save_bytes(struct disk *disk, const char *path,
+                                struct str bytes, bool sync, struct why *why)
 {
-    struct iovec part = checkpoint_part(bytes);
+    struct iovec part = small_files_part(bytes);
 
-    return checkpoint_write(disk, path, &part, 1, sync, why);
+    return small_files_write(disk, path, &part, 1, sync, why);
 }
