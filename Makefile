@@ -131,7 +131,7 @@ fuzzers: $(filter $(OUT)/fuzz/$(or $(T),%),$(FUZZERS))
 	@tests/lib/fuzz $(or $(S),60) $^
 debian: ## deps and build from nothing but git and make, Debian 12 and 13
 	@scripts/deps house && tests/house/debian
-tidy: ## floors and doors (these fail), sizes beside the models' (these do not)
+tidy: ## floors, doors, what only tests call (these fail); sizes (these do not)
 	@lua5.4 scripts/tidy.lua
 fmt: ## clang-format on all of core/ and tests/
 	@scripts/deps lint

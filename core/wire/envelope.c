@@ -5,14 +5,15 @@
 
 enum { FIXED_BYTES = 8 }; /* key, version, correlation id */
 
-static int16_t request_header_version(const struct api_info *api,
-                                      int16_t version)
+/* Of the header, not of the request. */
+static int16_t envelope_request_header_version(const struct api_info *api,
+                                               int16_t version)
 {
     return version >= api->flexible_min ? 2 : 1;
 }
 
-static int16_t response_header_version(const struct api_info *api,
-                                       int16_t version)
+static int16_t envelope_response_header_version(const struct api_info *api,
+                                                int16_t version)
 {
     return version >= api->flexible_min && api->key != API_API_VERSIONS ? 1 : 0;
 }
@@ -35,7 +36,8 @@ enum err envelope_read_request(struct reader *r, struct request_header *out)
         return ERR_UNSUPPORTED;
     }
     request_header_decode(
-        r, &none, request_header_version(api, out->request_api_version), out);
+        r, &none,
+        envelope_request_header_version(api, out->request_api_version), out);
     return r->failed ? ERR_MALFORMED : ERR_NONE;
 }
 
@@ -43,7 +45,7 @@ void envelope_write_response(struct writer *w, const struct api_info *api,
                              int16_t version, int32_t correlation_id)
 {
     response_header_encode(
-        w, response_header_version(api, version),
+        w, envelope_response_header_version(api, version),
         &(struct response_header){.correlation_id = correlation_id});
 }
 
@@ -54,7 +56,8 @@ void envelope_write_request(struct writer *w,
 
     must(api != NULL);
     request_header_encode(
-        w, request_header_version(api, header->request_api_version), header);
+        w, envelope_request_header_version(api, header->request_api_version),
+        header);
 }
 
 enum err envelope_read_response(struct reader *r, const struct api_info *api,
@@ -63,8 +66,8 @@ enum err envelope_read_response(struct reader *r, const struct api_info *api,
     struct arena none = {0};
     struct response_header header;
 
-    response_header_decode(r, &none, response_header_version(api, version),
-                           &header);
+    response_header_decode(
+        r, &none, envelope_response_header_version(api, version), &header);
     *correlation_id = header.correlation_id;
     return r->failed ? ERR_MALFORMED : ERR_NONE;
 }

@@ -4,6 +4,15 @@
  * request's header is 2 in flexible versions and 1 below, the response's is 1
  * and 0, but for ApiVersions, whose answers always have 0, because a client
  * must be able to read them before it knows the broker's versions.
+ *
+ *   request  0  4  length after it     response  0  4  length after it
+ *            4  2  key                           4  4  correlation id
+ *            6  2  version                          header 1: tagged fields
+ *            8  4  correlation id                   the answer
+ *           12     client id, a STRING
+ *                  header 2: tagged fields
+ *                  the request
+ *
  * Source: protocol guide, "Request Header"; KIP-482, KIP-511. */
 #ifndef WIRE_ENVELOPE_H
 #define WIRE_ENVELOPE_H
