@@ -44,8 +44,7 @@ static void take_give(struct settings_work *work, struct setting_given *slot,
 }
 
 /* The nearest key of a table of the config, or NULL. */
-static const char *take_nearest(struct settings_work *work, const char *parent,
-                                struct str key)
+static const char *take_nearest(const char *parent, struct str key)
 {
     const char *names[SETTINGS_SCALARS_MAX + 4];
     size_t bytes = strlen(parent);
@@ -61,7 +60,6 @@ static const char *take_nearest(struct settings_work *work, const char *parent,
     if (strcmp(parent, "node") == 0 || strcmp(parent, "defaults") == 0) {
         names[count++] = "config";
     }
-    (void)work;
     return complaint_nearest(key, names, count);
 }
 
@@ -85,7 +83,7 @@ static void take_unknown(struct settings_work *work, const struct taken *taken,
     const char *nearest =
         parent[0] == '\0'
             ? complaint_nearest(key, settings_roots, settings_root_count)
-            : take_nearest(work, parent, key);
+            : take_nearest(parent, key);
     const char *hint = "";
 
     if (nearest == NULL) {
@@ -535,7 +533,8 @@ static bool take_set_listener(struct settings_work *work, struct str path,
     const char *dot;
     int64_t number;
 
-    if (path.len <= prefix.len || memcmp(path.ptr, prefix.ptr, prefix.len)) {
+    if (path.len <= prefix.len ||
+        memcmp(path.ptr, prefix.ptr, prefix.len) != 0) {
         return false;
     }
     path = str_sub(path.ptr + prefix.len, path.len - prefix.len);
@@ -577,7 +576,8 @@ static bool take_set_topic(struct settings_work *work, struct str path,
     struct str infix = STR_LIT(".config.");
     const char *config;
 
-    if (path.len <= prefix.len || memcmp(path.ptr, prefix.ptr, prefix.len)) {
+    if (path.len <= prefix.len ||
+        memcmp(path.ptr, prefix.ptr, prefix.len) != 0) {
         return false;
     }
     path = str_sub(path.ptr + prefix.len, path.len - prefix.len);
