@@ -223,6 +223,7 @@ static void conn_finish(struct request *request)
     struct conn *conn = request->conn;
     const struct net_handler *handler = &conn_options(conn)->handler;
 
+    must(loop_is_current(conn->net_loop->loop));
     must(!request->answered && conn->running > 0); /* invariant 1 */
     if (handler->answered != NULL) {
         handler->answered(handler->arg, request);

@@ -105,6 +105,7 @@ static void listener_deal_out(struct listener *listener, int fd,
     }
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &one, sizeof(one));
+    must(loop_is_current(net->loops[0].loop)); /* invariant 2 */
     net->next_loop = (net->next_loop + 1) % net->loops_count;
     if (loop_is_current(net_loop->loop)) {
         conn_start(net_loop, fd, listener->index,

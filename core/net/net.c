@@ -182,11 +182,18 @@ static void net_loop_init(struct net_loop *net_loop, struct net *net,
                     net_loop_block_given, net_loop);
 }
 
+/* What belongs to loop 0 is touched there only. */
+static bool net_is_at_home(const struct net *net)
+{
+    return loop_is_current(loops_at(net->options.loops, 0));
+}
+
 struct net *net_open(const struct net_options *options)
 {
     struct net *net = MEM_NEW(struct net);
 
     net->options = *options;
+    must(net_is_at_home(net));
     net->loops_count = loops_count(options->loops);
     net->loops = mem_zalloc(net->loops_count * sizeof(*net->loops));
     for (unsigned i = 0; i < net->loops_count; i++) {
@@ -200,8 +207,10 @@ enum err net_listen(struct net *net, const char *host, uint16_t port,
                     uint32_t index, uint16_t *bound_port, struct why *why)
 {
     struct listener *listener;
-    enum err err = listener_open(net, host, port, &listener, bound_port, why);
+    enum err err;
 
+    must(net_is_at_home(net) && net->closed == NULL);
+    err = listener_open(net, host, port, &listener, bound_port, why);
     if (err == ERR_NONE) {
         listener->index = index;
         listener->next = net->listeners;
@@ -212,6 +221,7 @@ enum err net_listen(struct net *net, const char *host, uint16_t port,
 
 void net_start(struct net *net)
 {
+    must(net_is_at_home(net));
     for (struct listener *l = net->listeners; l != NULL; l = l->next) {
         listener_start(l);
     }
@@ -271,6 +281,7 @@ void net_visit(struct net *net,
                void (*visit)(void *arg, struct request **running, size_t count),
                void *arg)
 {
+    must(net_is_at_home(net));
     if (net->closed != NULL) {
         return; /* loops that are drained already may not look any more */
     }
@@ -365,7 +376,7 @@ static void net_loop_drain(struct mail *mail)
 void net_close(struct net *net, int64_t grace_ms, void (*done)(void *arg),
                void *arg)
 {
-    must(net->closed == NULL);
+    must(net_is_at_home(net) && net->closed == NULL);
     net->grace_ms = grace_ms;
     net->closed = done;
     net->closed_arg = arg;

@@ -62,6 +62,16 @@ struct work_pool {
     bool is_closing;
 };
 
+static void work_lock(struct work_pool *pool)
+{
+    must(pthread_mutex_lock(&pool->lock) == 0);
+}
+
+static void work_unlock(struct work_pool *pool)
+{
+    must(pthread_mutex_unlock(&pool->lock) == 0);
+}
+
 static struct work_lane **work_bucket(struct work_pool *pool, uint64_t key)
 {
     return &pool->buckets[(key * 0x9e3779b97f4a7c15u) >> 56];
@@ -138,25 +148,25 @@ static void *work_thread(void *arg)
     struct work_pool *pool = arg;
 
     pthread_setname_np(pthread_self(), "disk");
-    pthread_mutex_lock(&pool->lock);
+    work_lock(pool);
     for (;;) {
         struct work_lane *lane;
         struct work *work;
 
         while (list_is_empty(&pool->ready) && !pool->is_closing) {
             pool->waiting_count++;
-            pthread_cond_wait(&pool->change, &pool->lock);
+            must(pthread_cond_wait(&pool->change, &pool->lock) == 0);
             pool->waiting_count--;
         }
         if (list_is_empty(&pool->ready)) {
             break;
         }
         work = work_take(pool, &lane);
-        pthread_mutex_unlock(&pool->lock);
+        work_unlock(pool);
         work->run(work);
         work->mail.deliver = work_delivered;
         mail_send(work->home, &work->mail);
-        pthread_mutex_lock(&pool->lock);
+        work_lock(pool);
         lane->is_running = false;
         if (lane->first != NULL) {
             work_lane_ready(pool, lane);
@@ -164,7 +174,7 @@ static void *work_thread(void *arg)
             work_lane_free(pool, lane);
         }
     }
-    pthread_mutex_unlock(&pool->lock);
+    work_unlock(pool);
     return NULL;
 }
 
@@ -206,7 +216,7 @@ void work_submit(struct work_pool *pool, struct work *work)
     bool is_ready = false;
 
     work->next = NULL;
-    pthread_mutex_lock(&pool->lock);
+    work_lock(pool);
     lane = work_lane_get(pool, work->key);
     if (lane->first != NULL) {
         lane->last->next = work;
@@ -219,7 +229,7 @@ void work_submit(struct work_pool *pool, struct work *work)
             is_ready = true;
         }
     }
-    pthread_mutex_unlock(&pool->lock);
+    work_unlock(pool);
     if (is_ready) {
         pthread_cond_signal(&pool->change);
     }
@@ -230,8 +240,8 @@ struct work_pool *work_pool_open(unsigned threads_max)
     struct work_pool *pool = MEM_NEW(struct work_pool);
 
     must(threads_max >= 1 && threads_max <= WORK_THREADS_MAX);
-    pthread_mutex_init(&pool->lock, NULL);
-    pthread_cond_init(&pool->change, NULL);
+    must(pthread_mutex_init(&pool->lock, NULL) == 0);
+    must(pthread_cond_init(&pool->change, NULL) == 0);
     list_init(&pool->ready);
     pool->threads_max = threads_max;
     return pool;
@@ -239,14 +249,15 @@ struct work_pool *work_pool_open(unsigned threads_max)
 
 void work_pool_close(struct work_pool *pool)
 {
-    pthread_mutex_lock(&pool->lock);
+    work_lock(pool);
     pool->is_closing = true;
     pthread_cond_broadcast(&pool->change);
-    pthread_mutex_unlock(&pool->lock);
+    work_unlock(pool);
     for (unsigned i = 0; i < pool->thread_count; i++) {
-        pthread_join(pool->threads[i], NULL);
+        must(pthread_join(pool->threads[i], NULL) == 0);
     }
-    pthread_cond_destroy(&pool->change);
-    pthread_mutex_destroy(&pool->lock);
+    must(pool->ready_count == 0);
+    must(pthread_cond_destroy(&pool->change) == 0);
+    must(pthread_mutex_destroy(&pool->lock) == 0);
     mem_free(pool);
 }
