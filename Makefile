@@ -95,7 +95,7 @@ $(OBJ)/tests/%.o: tests/%.c
 $(OUT)/unit/%: $(OBJ)/tests/unit/%.o
 	$(call link,-lcmocka)
 $(OUT)/%_shim.so: tests/%_shim.c
-	$(call say,ld $@) $(CC) $(CFLAGS:-fPIE=-fPIC) -shared -o $@ $< -ldl
+	$(call say,ld $@) $(CC) $(filter-out -fsanitize%,$(CFLAGS:-fPIE=-fPIC)) -shared -o $@ $< -ldl
 $(PROGRAMS): $(OUT)/%: $(OBJ)/tests/%.o
 $(FUZZERS): LDFLAGS += -fsanitize=fuzzer
 $(PROGRAMS): $(OUT)/lib/test.a $(ARCHIVES)
@@ -117,7 +117,7 @@ unit: ## the unit tests; T=log or T=log/segment: these; SAN=... works
 sim: ## simulated worlds; SEEDS=N each, SEED=N [T=log] tells one as it happens
 golden: ## the wire against bytes of Kafka's own classes
 it: $(BIN) ## real clients against a real broker; SAN=... works
-crash: $(BIN) ## kill -9 rounds and failing disks; ROUNDS=500
+crash: $(BIN) ## kill -9, failing disks, power cuts; ROUNDS=500; SAN=... works
 bench: $(BIN) ## rates, CPU, start-up and size beside the peers
 house: $(ARCHIVES) ## what the pure objects may refer to
 $(foreach p,$(PARTS),$(eval $(p): $(filter $(OUT)/$(p)/%,$(PROGRAMS) $(SHIMS))))

@@ -32,14 +32,26 @@ PR_SET_PDEATHSIG = 1
 
 
 @functools.cache
-def preloaded():
-    """The shims, in the order in which a call goes through them. What a
-    sanitizer has of its own must come first."""
+def sanitizer():
+    """The library that must be loaded before any other, as a list."""
     libraries = subprocess.run(["ldd", PROGRAM], stdout=subprocess.PIPE,
                                text=True, check=True).stdout
-    return ":".join([
-        *re.findall(r"=> (\S+/lib[at]san\.so\S*)", libraries),
-        str(SHIMS / "power_shim.so"), str(SHIMS / "fault_shim.so")])
+    return re.findall(r"=> (\S+/lib[at]san\.so\S*)", libraries)
+
+
+def preloading(env):
+    """The environment for the shims that `env` has variables of: FAULT_AT is
+    for fault_shim. A call goes through them in this order."""
+    shims = [name for name in ("power", "full", "fault")
+             if any(key.startswith(name.upper() + "_") for key in env)]
+    if not shims:
+        return env
+    program = os.path.basename(PROGRAM)
+    return {
+        "LD_PRELOAD": ":".join(sanitizer() + [
+            str(SHIMS / f"{name}_shim.so") for name in shims]),
+        "FAULT_PATHS": ":".join(FILES.values()),
+        **{f"{name.upper()}_PROGRAM": program for name in shims}, **env}
 
 
 def die_with_parent():
@@ -91,19 +103,19 @@ class Node:
         assert "Sanitizer" not in said, said
 
     def spawn(self, before=(), journal=False, **env):
-        """Starts it and does not wait. FAULT_... are for the shim; with a
-        journal, power_cut() can tell what was on the disk."""
+        """Starts it and does not wait; `before` is a strace to start it
+        under. FAULT_... and FULL_... are for the shims; with a journal,
+        power_cut() can tell what was on the disk."""
         assert not self.alive()
         if journal:
             self.journal.unlink(missing_ok=True)
             self.before = power.Disk(self.disk)
             env = {"POWER_ROOT": self.before.root,
                    "POWER_JOURNAL": self.journal, **env}
-        if env:
-            env = {"LD_PRELOAD": preloaded(),
-                   "FAULT_PATHS": ":".join(FILES.values()),
-                   "FAULT_PROGRAM": os.path.basename(PROGRAM), **env}
-            env = {k: str(v) for k, v in env.items()}
+        if before:
+            # Leaks are looked for by a tracer; a strace lets no other in.
+            env["ASAN_OPTIONS"] = "detect_leaks=0"
+        env = {k: str(v) for k, v in preloading(env).items()}
         args = [*before, PROGRAM, "serve"]
         for name, value in self.settings.items():
             args += ["--set", f"{name}={value}"]

@@ -13,12 +13,11 @@ import pytest
 import ask
 import calls
 import load
-from node import PROGRAM, ROOT, die_with_parent
+from node import die_with_parent
 from records import batch
 
 BYTES = 64 << 20
 STORAGE_ERROR, NOT_FOUND = 56, 3
-SHIM = ROOT / "build/crash/full_shim.so"
 
 
 class Mounted:
@@ -49,14 +48,8 @@ class MadeUp:
     """A folder that full_shim.c holds to be a volume."""
 
     def __init__(self, folder):
-        subprocess.run(["make", "-C", str(ROOT), "--no-print-directory",
-                        "build/crash/full_shim.so"], check=True,
-                       stdout=subprocess.DEVNULL)
         self.seen = folder
-        self.start = {"before": [
-            "env", f"LD_PRELOAD={SHIM}", f"FULL_BYTES={BYTES}",
-            f"FULL_FOLDER={folder}",
-            f"FULL_PROGRAM={os.path.basename(PROGRAM)}"]}
+        self.start = {"FULL_BYTES": BYTES, "FULL_FOLDER": folder}
 
     def left(self):
         used = 0

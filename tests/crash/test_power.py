@@ -119,7 +119,7 @@ def test_rounds_of_power_cuts_under_load(node, how, record_property):
     print(f"SEED={seed} ROUNDS={ROUNDS}")
     node.start()
     with node.connect() as connection:
-        load = Load(connection, MIB // 50, **SMALL)
+        load = Load(connection, MIB // 200, **SMALL)
     node.stop()
     lost = 0
     for turn in range(ROUNDS):
