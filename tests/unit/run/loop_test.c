@@ -262,6 +262,7 @@ static void timer_soon(struct env_timer *timer)
 {
     see("T");
     env_soon(env0(), &tasks[0]);
+    env_timer_set(env0(), &timers[1], 40);
 }
 
 static void mail_stops(struct mail *mail)
@@ -295,7 +296,6 @@ static void start_soon(void *arg)
     timers[0].fire = timer_soon;
     timers[1].fire = timer_mails_stop;
     env_timer_set(env0(), &timers[0], 20);
-    env_timer_set(env0(), &timers[1], 60);
 }
 
 /* Two mails of one turn, one task behind both; a task put off by a task runs in
