@@ -3,21 +3,35 @@
  *
  * Stored are: producer-state (at the flushed point, each second), and at rolls
  * and at a clean stop <offset>.producers (ours) and <offset>.snapshot (Kafka's,
- * less deep). The newest that can be read and is not from above the log's end
- * is loaded; those from above are removed, for the log will pass there again
- * with other batches. */
+ * less deep).
+ *
+ * Happy path:
+ * 1. List what is there. What is from above the log's end is removed: the log
+ *    will pass there again, with other batches.
+ * 2. Load the newest that can be read.
+ * 3. Note the batches behind it, segment by segment; store at each base what a
+ *    roll would have stored there. */
 #include "log/log_private.h"
 
 #include "base/mem.h"
 #include "base/trace.h"
 #include "log/names.h"
 #include "log/scan.h"
+#include <stdlib.h>
 
 enum { LOG_STATE_BYTES_MAX = 1 << 30 };
 
+/* In the order in which they are tried: Kafka's knows one batch of each
+ * producer where we need five, and is for logs that have nothing else. */
+enum log_stored_kind {
+    STORED_DEEP,    /* <offset>.producers */
+    STORED_RUNNING, /* producer-state */
+    STORED_KAFKA,   /* <offset>.snapshot */
+};
+
 struct log_stored {
     int64_t offset;
-    bool is_deep;
+    enum log_stored_kind kind;
 };
 
 struct log_states {
@@ -25,18 +39,12 @@ struct log_states {
     struct log_stored *list;
     uint32_t count;
     uint32_t capacity;
+    char *running; /* the bytes of producer-state, if it is in the list */
+    size_t running_bytes;
 };
 
-static void log_states_add(void *arg, const char *name, bool is_folder)
+static void log_states_push(struct log_states *states, struct log_stored state)
 {
-    struct log_states *states = arg;
-    struct log_stored state = {0};
-
-    state.is_deep = names_parse(name, NAMES_DEEP, &state.offset);
-    if (is_folder ||
-        (!state.is_deep && !names_parse(name, NAMES_SNAPSHOT, &state.offset))) {
-        return;
-    }
     if (states->count == states->capacity) {
         states->capacity = MAX(states->capacity * 2, 8U);
         states->list = mem_realloc(states->list,
@@ -45,12 +53,27 @@ static void log_states_add(void *arg, const char *name, bool is_folder)
     states->list[states->count++] = state;
 }
 
+static void log_states_add(void *arg, const char *name, bool is_folder)
+{
+    struct log_stored state = {.kind = STORED_DEEP};
+
+    if (is_folder) {
+        return;
+    }
+    if (names_parse(name, NAMES_DEEP, &state.offset)) {
+        log_states_push(arg, state);
+    } else if (names_parse(name, NAMES_SNAPSHOT, &state.offset)) {
+        state.kind = STORED_KAFKA;
+        log_states_push(arg, state);
+    }
+}
+
 static void log_state_path(const struct log *log,
                            const struct log_stored *state,
                            char path[NAMES_PATH_BYTES])
 {
     names_path(path, log->folder, state->offset,
-               state->is_deep ? NAMES_DEEP : NAMES_SNAPSHOT);
+               state->kind == STORED_DEEP ? NAMES_DEEP : NAMES_SNAPSHOT);
 }
 
 static void log_state_remove(struct log *log, const char *path)
@@ -69,23 +92,6 @@ static bool log_state_is_usable(const struct log *log, int64_t offset)
     return offset >= log->segments[0]->base && offset <= log->end_offset;
 }
 
-/* The newest of the kind whose offset is below this one. */
-static struct log_stored *log_states_newest(struct log_states *states,
-                                            bool is_deep, int64_t below)
-{
-    struct log_stored *newest = NULL;
-
-    for (uint32_t i = 0; i < states->count; i++) {
-        struct log_stored *state = &states->list[i];
-
-        if (state->is_deep == is_deep && state->offset < below &&
-            (newest == NULL || state->offset > newest->offset)) {
-            newest = state;
-        }
-    }
-    return newest;
-}
-
 /* When the file was last written; now, where that cannot be told. */
 static int64_t log_written_ms(struct log *log, const char *path)
 {
@@ -97,86 +103,99 @@ static int64_t log_written_ms(struct log *log, const char *path)
                : MIN(time, now_ms);
 }
 
-static enum err log_state_load(struct log *log, const struct log_stored *state)
+/* producer-state, if it is of this log. */
+static void log_states_add_running(struct log_states *states)
 {
+    struct log *log = states->log;
+    struct log_stored state = {.kind = STORED_RUNNING};
     char path[NAMES_PATH_BYTES];
-    char *bytes = NULL;
-    size_t count = 0;
+
+    names_join(path, log->folder, NAMES_STATE);
+    if (small_files_load_state(log->env->disk, path, &state.offset,
+                               &states->running, &states->running_bytes,
+                               NULL)) {
+        return;
+    }
+    if (log_state_is_usable(log, state.offset)) {
+        log_states_push(states, state);
+    } else {
+        log_state_remove(log, path);
+    }
+}
+
+/* The bytes of a state with an offset in its name, from mem_. */
+static enum err log_state_read(struct log *log, const struct log_stored *state,
+                               const char *path, char **bytes, size_t *count)
+{
     int64_t offset = state->offset;
     enum err err;
 
-    log_state_path(log, state, path);
-    if (state->is_deep) {
-        err = small_files_load_state(log->env->disk, path, &offset, &bytes,
-                                     &count, NULL);
-    } else {
-        err = disk_read_all(log->env->disk, path, LOG_STATE_BYTES_MAX, &bytes,
-                            &count, NULL);
+    if (state->kind == STORED_KAFKA) {
+        return disk_read_all(log->env->disk, path, LOG_STATE_BYTES_MAX, bytes,
+                             count, NULL);
     }
-    if (!err && offset != state->offset) {
-        err = ERR_CORRUPT;
+    err = small_files_load_state(log->env->disk, path, &offset, bytes, count,
+                                 NULL);
+    return !err && offset != state->offset ? ERR_CORRUPT : err;
+}
+
+static enum err log_state_load(struct log_states *states,
+                               const struct log_stored *state)
+{
+    struct log *log = states->log;
+    char path[NAMES_PATH_BYTES];
+    char *bytes = NULL;
+    size_t count = 0;
+    struct str it;
+    enum err err = ERR_NONE;
+
+    if (state->kind == STORED_RUNNING) {
+        names_join(path, log->folder, NAMES_STATE);
+        it = str_sub(states->running, states->running_bytes);
+    } else {
+        log_state_path(log, state, path);
+        err = log_state_read(log, state, path, &bytes, &count);
+        it = str_sub(bytes, count);
     }
     if (!err) {
-        struct str it = str_sub(bytes, count);
+        bool is_kafka = state->kind == STORED_KAFKA;
 
-        err = log->producers->load(
-            log->producers, state->is_deep ? STR_NULL : it,
-            state->is_deep ? it : STR_NULL, log_written_ms(log, path));
+        err = log->producers->load(log->producers, is_kafka ? it : STR_NULL,
+                                   is_kafka ? STR_NULL : it,
+                                   log_written_ms(log, path));
     }
     mem_free(bytes);
     return err;
 }
 
-/* producer-state, if it is of this log; gives its offset, -1: not loaded. */
-static int64_t log_state_load_running(struct log *log, int64_t newer_than)
+/* Ours first, then the newest first. */
+static int log_stored_compare(const void *a, const void *b)
 {
-    char path[NAMES_PATH_BYTES];
-    char *bytes = NULL;
-    size_t count = 0;
-    int64_t offset = -1;
-    enum err err;
+    const struct log_stored *left = a;
+    const struct log_stored *right = b;
+    bool left_is_kafka = left->kind == STORED_KAFKA;
+    bool right_is_kafka = right->kind == STORED_KAFKA;
 
-    names_join(path, log->folder, NAMES_STATE);
-    err = small_files_load_state(log->env->disk, path, &offset, &bytes, &count,
-                                 NULL);
-    if (!err && !log_state_is_usable(log, offset)) {
-        log_state_remove(log, path);
-        offset = -1;
+    if (left_is_kafka != right_is_kafka) {
+        return left_is_kafka ? 1 : -1;
     }
-    if (err || offset <= newer_than ||
-        log->producers->load(log->producers, STR_NULL, str_sub(bytes, count),
-                             log_written_ms(log, path))) {
-        offset = -1;
-    }
-    mem_free(bytes);
-    return offset;
+    return (left->offset < right->offset) - (left->offset > right->offset);
 }
 
-/* Loads the newest stored state; gives the offset that it is as of. Kafka's
- * knows one batch of each producer where we need five: it is for logs that
- * have nothing else. */
+/* Loads the best stored state; gives the offset that it is as of. */
 static int64_t log_states_load(struct log_states *states)
 {
     struct log *log = states->log;
-    int64_t running = -1;
 
-    for (int deep = 1; deep >= 0; deep--) {
-        struct log_stored *state;
-        int64_t below = INT64_MAX;
-
-        do {
-            state = log_states_newest(states, deep == 1, below);
-            below = state == NULL ? -1 : state->offset;
-            if (deep == 1 && running < 0) {
-                running = log_state_load_running(log, below - 1);
-                if (running >= 0) {
-                    return running;
-                }
-            }
-            if (state != NULL && log_state_load(log, state) == ERR_NONE) {
-                return state->offset;
-            }
-        } while (state != NULL);
+    log_states_add_running(states);
+    if (states->count > 0) {
+        qsort(states->list, states->count, sizeof(states->list[0]),
+              log_stored_compare);
+    }
+    for (uint32_t i = 0; i < states->count; i++) {
+        if (log_state_load(states, &states->list[i]) == ERR_NONE) {
+            return states->list[i].offset;
+        }
     }
     log->producers->reset(log->producers);
     return log->segments[0]->base;
@@ -188,19 +207,19 @@ static void log_states_tidy(struct log_states *states)
 {
     struct log *log = states->log;
     uint32_t kept = 0;
-    int64_t newest[2] = {-1, -1}; /* Kafka's, ours */
+    int64_t newest[] = {[STORED_DEEP] = -1, [STORED_KAFKA] = -1};
 
     for (uint32_t i = 0; i < states->count; i++) {
         struct log_stored *state = &states->list[i];
 
         if (state->offset <= log->end_offset) {
-            newest[state->is_deep] = MAX(newest[state->is_deep], state->offset);
+            newest[state->kind] = MAX(newest[state->kind], state->offset);
         }
     }
     for (uint32_t i = 0; i < states->count; i++) {
         struct log_stored *state = &states->list[i];
         bool keep = log_state_is_usable(log, state->offset) &&
-                    state->offset == newest[state->is_deep];
+                    state->offset == newest[state->kind];
 
         for (uint32_t s = 0; !keep && s < log->segment_count; s++) {
             keep = log->segments[s]->base == state->offset &&
@@ -272,55 +291,42 @@ static enum err log_replay_segment(struct log *log, uint32_t at, int64_t offset,
 static bool log_states_has(const struct log_states *states, int64_t offset)
 {
     for (uint32_t i = 0; i < states->count; i++) {
-        if (states->list[i].offset == offset && states->list[i].is_deep) {
+        if (states->list[i].offset == offset &&
+            states->list[i].kind == STORED_DEEP) {
             return true;
         }
     }
     return false;
 }
 
+/* A full disk is no error: what is not stored is read again. Takes the file,
+ * which may be NULL. */
+static enum err log_replay_save(struct log *log, struct point_file *file,
+                                struct why *why)
+{
+    enum err err =
+        file == NULL ? ERR_NONE : point_file_save(log->env->disk, file, why);
+
+    point_files_free(file);
+    return err == ERR_FULL ? ERR_NONE : err;
+}
+
 /* Stores what a roll stores, where a crash kept it from doing so: the state is
  * as of the segment's base just now. Synced as there: a file of ours that has
  * its name is whole. */
-static enum err log_replay_save(struct log_states *states, int64_t base,
-                                struct why *why)
+static enum err log_replay_save_roll(struct log_states *states, int64_t base,
+                                     struct why *why)
 {
     struct log *log = states->log;
-    enum err err = ERR_NONE;
+    enum err err;
 
     if (log_states_has(states, base)) {
         return ERR_NONE;
     }
-    for (int deep = 1; !err && deep >= 0; deep--) {
-        struct point_file *file = log_state_file(log, NULL, base, deep == 1);
-
-        if (file != NULL) {
-            struct str bytes = str_sub(file->bytes, file->count);
-
-            err = deep == 1 ? small_files_save_state(log->env->disk, file->path,
-                                                     base, bytes, true, why)
-                            : small_files_save_bytes(log->env->disk, file->path,
-                                                     bytes, false, why);
-        }
-        point_files_free(file);
-    }
-    return err == ERR_FULL ? ERR_NONE : err;
-}
-
-/* So that the next start need not read these batches again. */
-static enum err log_replay_store(struct log *log, struct why *why)
-{
-    struct point_file *file =
-        log_state_file(log, NAMES_STATE, log->end_offset, true);
-    enum err err = ERR_NONE;
-
-    if (file != NULL) {
-        err = small_files_save_state(log->env->disk, file->path, file->offset,
-                                     str_sub(file->bytes, file->count), false,
-                                     why);
-    }
-    point_files_free(file);
-    return err == ERR_FULL ? ERR_NONE : err;
+    err = log_replay_save(log, log_state_file(log, NULL, base, true), why);
+    return err ? err
+               : log_replay_save(log, log_state_file(log, NULL, base, false),
+                                 why);
 }
 
 enum err log_replay(struct log *log, uint64_t *read_bytes, struct why *why)
@@ -340,7 +346,8 @@ enum err log_replay(struct log *log, uint64_t *read_bytes, struct why *why)
         from = log_states_load(&states);
         for (uint32_t i = 0; !err && i < log->segment_count; i++) {
             if (log->segments[i]->base > from) {
-                err = log_replay_save(&states, log->segments[i]->base, why);
+                err =
+                    log_replay_save_roll(&states, log->segments[i]->base, why);
             }
             if (!err && log_segment_end(log, i) > from) {
                 err = log_replay_segment(log, i, from, read_bytes, why);
@@ -348,8 +355,11 @@ enum err log_replay(struct log *log, uint64_t *read_bytes, struct why *why)
         }
     }
     if (!err && *read_bytes > before) {
-        err = log_replay_store(log, why);
+        /* So that the next start need not read these batches again. */
+        err = log_replay_save(
+            log, log_state_file(log, NAMES_STATE, log->end_offset, true), why);
     }
     mem_free(states.list);
+    mem_free(states.running);
     return err;
 }

@@ -97,6 +97,18 @@ enum err point_note(struct point *point, uint32_t cuts,
     return file_err_passes(err) ? ERR_NONE : err;
 }
 
+enum err point_file_save(struct disk *disk, const struct point_file *file,
+                         struct why *why)
+{
+    struct str bytes = str_sub(file->bytes, file->count);
+
+    return file->is_kafka
+               ? small_files_save_bytes(disk, file->path, bytes,
+                                        file->is_synced, why)
+               : small_files_save_state(disk, file->path, file->offset, bytes,
+                                        file->is_synced, why);
+}
+
 enum err point_save(struct point *point, uint32_t cuts,
                     const struct point_file *files, struct why *why)
 {
@@ -104,17 +116,10 @@ enum err point_save(struct point *point, uint32_t cuts,
 
     must(pthread_mutex_lock(&point->lock) == 0);
     for (; !err && files != NULL; files = files->next) {
-        struct str bytes = str_sub(files->bytes, files->count);
-
         if (cuts != point->cuts && files->offset > point->cut_offset) {
             continue;
         }
-        err = files->is_kafka
-                  ? small_files_save_bytes(point->disk, files->path, bytes,
-                                           files->is_synced, why)
-                  : small_files_save_state(point->disk, files->path,
-                                           files->offset, bytes,
-                                           files->is_synced, why);
+        err = point_file_save(point->disk, files, why);
         err = err == ERR_FULL && !files->is_needed ? ERR_NONE : err;
     }
     must(pthread_mutex_unlock(&point->lock) == 0);

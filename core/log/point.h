@@ -74,6 +74,10 @@ MUST_USE enum err point_lower(struct point *point,
  * call. */
 void point_forget_idle(struct point *point);
 
+/* Any thread; blocks. Errors: ERR_DISK, ERR_FULL. */
+MUST_USE enum err point_file_save(struct disk *disk,
+                                  const struct point_file *file,
+                                  struct why *why);
 /* Takes those out whose offset is above offset, frees them, gives the rest. */
 struct point_file *point_files_cut(struct point_file *files, int64_t offset);
 /* A whole list. files: NULL is accepted. */
