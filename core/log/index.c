@@ -350,18 +350,32 @@ enum err index_get(struct index *index, uint32_t at, bool in_turn,
     return err;
 }
 
-/* A side of an entry: what is searched for. */
-static int64_t index_side(struct index_entry entry, bool by_value)
+/* For the last entry with a key, or a value, not above bound. */
+struct index_search {
+    int64_t bound;
+    bool by_value;
+    bool in_turn;
+    bool found;
+    struct index_entry *out;
+};
+
+/* Whether the entry is not above the bound: then it is the best so far. */
+static bool index_is_below(struct index_search *search,
+                           struct index_entry entry)
 {
-    return by_value ? entry.value : entry.key;
+    if ((search->by_value ? entry.value : entry.key) > search->bound) {
+        return false;
+    }
+    *search->out = entry;
+    search->found = true;
+    return true;
 }
 
-/* The last of the entries in [low, high) with a side not above bound, if there
+/* The last of the entries in [low, high) that is not above the bound, if there
  * is one. All of them are in the file, and few. */
-static enum err index_search_block(struct index *index, uint32_t low,
-                                   uint32_t high, int64_t bound, bool by_value,
-                                   bool in_turn, struct index_entry *out,
-                                   bool *found, struct why *why)
+static enum err index_search_block(struct index *index,
+                                   struct index_search *search, uint32_t low,
+                                   uint32_t high, struct why *why)
 {
     uint8_t bytes[INDEX_BLOCK * INDEX_TIME_BYTES];
     uint32_t each = index_entry_bytes(index->kind);
@@ -369,7 +383,7 @@ static enum err index_search_block(struct index *index, uint32_t low,
     uint32_t first = 0;
     uint32_t last = high - low;
     enum err err =
-        lazy_file_take(&index->file, FILE_READ, in_turn, &handle, why);
+        lazy_file_take(&index->file, FILE_READ, search->in_turn, &handle, why);
 
     if (!err) {
         err = file_read_whole(handle->file, (uint64_t)low * each, bytes,
@@ -383,9 +397,7 @@ static enum err index_search_block(struct index *index, uint32_t low,
         uint32_t middle = first + (last - first) / 2;
         struct index_entry entry = index_decode(index, bytes + middle * each);
 
-        if (index_side(entry, by_value) <= bound) {
-            *out = entry;
-            *found = true;
+        if (index_is_below(search, entry)) {
             first = middle + 1;
         } else {
             last = middle;
@@ -395,14 +407,12 @@ static enum err index_search_block(struct index *index, uint32_t low,
 }
 
 /* Entries below low are not above bound, those from high on are. */
-static enum err index_search(struct index *index, int64_t bound, bool by_value,
-                             bool in_turn, struct index_entry *out, bool *found,
+static enum err index_search(struct index *index, struct index_search *search,
                              struct why *why)
 {
     uint32_t low = 0;
     uint32_t high = index_count(index);
 
-    *found = false;
     while (low < high) {
         uint32_t on_disk =
             atomic_load_explicit(&index->on_disk, memory_order_acquire);
@@ -413,16 +423,13 @@ static enum err index_search(struct index *index, int64_t bound, bool by_value,
         enum err err;
 
         if (high <= on_disk && high - low <= INDEX_BLOCK) {
-            return index_search_block(index, low, high, bound, by_value,
-                                      in_turn, out, found, why);
+            return index_search_block(index, search, low, high, why);
         }
-        err = index_get(index, middle, in_turn, &entry, why);
+        err = index_get(index, middle, search->in_turn, &entry, why);
         if (err) {
             return err;
         }
-        if (index_side(entry, by_value) <= bound) {
-            *out = entry;
-            *found = true;
+        if (index_is_below(search, entry)) {
             low = middle + 1;
         } else {
             high = middle;
@@ -434,12 +441,21 @@ static enum err index_search(struct index *index, int64_t bound, bool by_value,
 enum err index_floor(struct index *index, int64_t key, bool in_turn,
                      struct index_entry *out, bool *found, struct why *why)
 {
-    return index_search(index, key, false, in_turn, out, found, why);
+    struct index_search search = {.bound = key, .in_turn = in_turn, .out = out};
+    enum err err = index_search(index, &search, why);
+
+    *found = search.found;
+    return err;
 }
 
 enum err index_floor_value(struct index *index, int64_t value, bool in_turn,
                            struct index_entry *out, bool *found,
                            struct why *why)
 {
-    return index_search(index, value, true, in_turn, out, found, why);
+    struct index_search search = {
+        .bound = value, .by_value = true, .in_turn = in_turn, .out = out};
+    enum err err = index_search(index, &search, why);
+
+    *found = search.found;
+    return err;
 }

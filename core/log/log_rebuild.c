@@ -8,6 +8,17 @@
 #include "log/scan.h"
 #include <stdio.h>
 
+/* The scan of one segment. */
+struct log_rebuild_pass {
+    struct log_rebuild *r;
+    struct segment *segment;
+    const struct recover_segment *found;
+    const struct recover_plan *plan;
+    struct scan scan;
+    struct scan_batch batch; /* that was read */
+    bool first;              /* it is the one of the index's last entry */
+};
+
 enum { LOG_REBUILD_CHUNK_BYTES = 1 << 20, LOG_REBUILD_CUTS_MAX = 100000 };
 
 enum err log_rebuild_full(struct log_rebuild *r, enum err err,
@@ -224,37 +235,37 @@ enum err log_rebuild_indexes(struct log_rebuild *r, struct segment *segment,
     return log_rebuild_nothing(segment, why);
 }
 
-/* A bad batch below the point: reports it and goes on behind it. end_offset:
- * where the segment's sure part ends. */
-static enum err log_rebuild_damage(struct log_rebuild *r, struct scan *scan,
-                                   struct segment *segment, uint64_t sure,
-                                   int64_t end_offset, struct why *why)
+/* A bad batch below the point: reports it and goes on behind it. */
+static enum err log_rebuild_damage(struct log_rebuild_pass *pass,
+                                   struct why *why)
 {
+    struct log_rebuild *r = pass->r;
+    struct scan *scan = &pass->scan;
     uint64_t end = scan->end;
     struct segment_damage damage = {.position = scan->position,
                                     .offset = r->expected,
-                                    .end_offset = end_offset};
-    struct scan_batch next;
+                                    .end_offset = r->batches_end};
     enum err err;
 
-    log_report_damage(r->log, r->report, segment, damage.position,
+    log_report_damage(r->log, r->report, pass->segment, damage.position,
                       damage.offset, why->text);
-    scan->end = MIN(sure, end);
-    err = scan_resync(scan, r->expected + 1, end_offset, why);
+    scan->end = MIN(pass->plan->sure, end);
+    err = scan_resync(scan, r->expected + 1, r->batches_end, why);
     damage.end_position = scan->position;
     if (!err) {
-        err = scan_next(scan, &next, why);
+        err = scan_next(scan, &pass->batch, why);
         scan->position = damage.end_position;
     }
     if (!err) {
-        damage.end_offset = next.header.base_offset;
+        damage.end_offset = pass->batch.header.base_offset;
     }
     if (damage.end_offset != INT64_MAX) {
         r->expected = MAX(r->expected, damage.end_offset);
         r->last_end = r->expected;
     }
     scan->end = end;
-    (void)segment_add_damage(segment, &damage);
+    (void)segment_add_damage(pass->segment, &damage);
+    segment_rewind(pass->segment, scan->position);
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }
 
@@ -288,15 +299,13 @@ static void log_rebuild_wrong_epoch(struct log_rebuild *r,
 /* The epochs may be known from the batches only: takes one over when the next
  * batch bears it out. What a damaged batch says is never taken over, for all
  * that comes would seem too old. */
-static void log_rebuild_note_epoch(struct log_rebuild *r,
-                                   struct segment *segment,
-                                   const struct scan_batch *batch)
+static void log_rebuild_note_epoch(struct log_rebuild_pass *pass)
 {
-    const struct batch_header *h = &batch->header;
-    struct log_rebuild_epoch it = {.segment = segment,
-                                   .position = batch->position,
-                                   .end_position =
-                                       batch->position + (uint32_t)h->bytes,
+    struct log_rebuild *r = pass->r;
+    const struct batch_header *h = &pass->batch.header;
+    struct log_rebuild_epoch it = {.segment = pass->segment,
+                                   .position = pass->batch.position,
+                                   .end_position = pass->scan.position,
                                    .offset = h->base_offset,
                                    .end_offset = batch_last_offset(h) + 1,
                                    .epoch = h->leader_epoch};
@@ -323,86 +332,84 @@ static void log_rebuild_note_epoch(struct log_rebuild *r,
 }
 
 /* Notes one good batch: indexes it when it is behind the last entry. */
-static enum err log_rebuild_good(struct log_rebuild *r, struct segment *segment,
-                                 const struct scan_batch *batch,
-                                 bool is_indexed, struct why *why)
+static enum err log_rebuild_good(struct log_rebuild_pass *pass, struct why *why)
 {
+    struct log_rebuild *r = pass->r;
+    const struct batch_header *h = &pass->batch.header;
     enum err err = ERR_NONE;
 
-    r->expected = batch_last_offset(&batch->header) + 1;
+    r->expected = batch_last_offset(h) + 1;
     r->last_end = r->expected;
-    log_rebuild_note_epoch(r, segment, batch);
-    if (is_indexed) {
-        segment_skip(segment, &batch->header);
+    log_rebuild_note_epoch(pass);
+    if (pass->first) {
+        segment_skip(pass->segment, h);
     } else {
-        err = segment_note(segment, &batch->header,
+        err = segment_note(pass->segment, h,
                            r->log->config.index_interval_bytes, why);
     }
     return err == ERR_FULL ? ERR_NONE : err;
 }
 
-/* The next batch, and what it is; why says what is wrong with it. first: it is
- * one that the index knows: its offset is taken as it is.
- * Errors: ERR_NOT_FOUND (the end), ERR_DISK. */
-static enum err log_rebuild_next(struct log_rebuild *r, struct scan *scan,
-                                 const struct recover_segment *found,
-                                 const struct recover_plan *plan, bool first,
-                                 struct scan_batch *batch,
-                                 enum recover_verdict *verdict, struct why *why)
+/* The next batch. Errors: as scan_next(). */
+static enum err log_rebuild_read(struct log_rebuild_pass *pass, struct why *why)
 {
-    struct recover_batch seen = {.position = scan->position};
-    bool below = scan->position < plan->sure;
-    enum err err;
+    struct log_rebuild *r = pass->r;
+    struct scan *scan = &pass->scan;
+    bool below = scan->position < pass->plan->sure;
 
-    if (plan->holds_point && !below) {
+    pass->batch = (struct scan_batch){.position = scan->position};
+    if (pass->plan->holds_point && !below) {
         r->expected = MAX(r->expected, r->log->loaded.offset);
     }
     /* Above the point the list of epochs may be older, or younger. */
     scan->epoch_of = below ? scan->epoch_of : NULL;
-    err = first ? scan_next(scan, batch, why)
-                : scan_next_in(scan, r->expected,
-                               below ? r->batches_end : INT64_MAX, batch, why);
+    return pass->first ? scan_next(scan, &pass->batch, why)
+                       : scan_next_in(scan, r->expected,
+                                      below ? r->batches_end : INT64_MAX,
+                                      &pass->batch, why);
+}
+
+/* The next batch, and what it is; why says what is wrong with it.
+ * Errors: ERR_NOT_FOUND (the end), ERR_DISK. */
+static enum err log_rebuild_next(struct log_rebuild_pass *pass,
+                                 enum recover_verdict *verdict, struct why *why)
+{
+    struct recover_batch seen = {.position = pass->scan.position};
+    enum err err = log_rebuild_read(pass, why);
+
     if (err == ERR_NOT_FOUND || err == ERR_DISK) {
         return err;
     }
     seen.good = err == ERR_NONE;
     if (seen.good) {
-        seen.base_offset = batch->header.base_offset;
-        seen.last_offset = batch_last_offset(&batch->header);
+        seen.base_offset = pass->batch.header.base_offset;
+        seen.last_offset = batch_last_offset(&pass->batch.header);
     }
-    *verdict = recover_judge(found, plan, r->expected, &seen);
+    *verdict = recover_judge(pass->found, pass->plan, pass->r->expected, &seen);
     if (seen.good && *verdict != RECOVER_GOOD) {
         (void)why_set(why, ERR_CORRUPT, "offset %lld is of no such segment",
                       (long long)seen.base_offset);
     }
     if (*verdict != RECOVER_GOOD) {
-        scan->position = seen.position;
+        pass->scan.position = seen.position;
     }
     return ERR_NONE;
 }
 
 /* What follows from the verdict. */
-static enum err log_rebuild_act(struct log_rebuild *r, struct scan *scan,
-                                struct segment *segment,
-                                const struct recover_plan *plan,
-                                const struct scan_batch *batch,
-                                enum recover_verdict verdict, bool first,
-                                struct why *why)
+static enum err log_rebuild_act(struct log_rebuild_pass *pass,
+                                enum recover_verdict verdict, struct why *why)
 {
-    enum err err;
-
     switch (verdict) {
     case RECOVER_GOOD:
-        return log_rebuild_good(r, segment, batch, first, why);
+        return log_rebuild_good(pass, why);
     case RECOVER_DAMAGE:
-        err = log_rebuild_damage(r, scan, segment, plan->sure, r->batches_end,
-                                 why);
-        segment_rewind(segment, scan->position);
-        return err;
+        return log_rebuild_damage(pass, why);
     case RECOVER_CUT:
     default:
-        log_rebuild_end(r);
-        return log_rebuild_cut_tail(r, segment, scan->position, scan->end, why);
+        log_rebuild_end(pass->r);
+        return log_rebuild_cut_tail(pass->r, pass->segment, pass->scan.position,
+                                    pass->scan.end, why);
     }
 }
 
@@ -410,34 +417,30 @@ enum err log_rebuild_scan(struct log_rebuild *r, struct segment *segment,
                           const struct recover_segment *found,
                           const struct recover_plan *plan, struct why *why)
 {
+    struct log_rebuild_pass pass = {
+        .r = r, .segment = segment, .found = found, .plan = plan};
     bool indexed = index_count(&segment->offsets) > 0;
     uint64_t from = indexed ? (uint64_t)segment->offsets.last.value : 0;
     struct lazy_handle *handle = NULL;
-    struct scan scan;
     enum err err = segment_take(segment, false, &handle, why);
 
     if (err) {
         return err;
     }
-    log_scan_init(r->log, &scan, handle, from, found->bytes);
+    log_scan_init(r->log, &pass.scan, handle, from, found->bytes);
     segment_rewind(segment, from);
     r->expected = MAX(r->expected, segment->base);
     r->last_end = segment->base;
     while (!err && !r->ended) {
-        bool first = indexed && scan.position == from;
         enum recover_verdict verdict = RECOVER_CUT;
-        struct scan_batch batch = {.position = scan.position};
 
-        err = log_rebuild_next(r, &scan, found, plan, first, &batch, &verdict,
-                               why);
-        if (!err) {
-            err = log_rebuild_act(r, &scan, segment, plan, &batch, verdict,
-                                  first, why);
-        }
+        pass.first = indexed && pass.scan.position == from;
+        err = log_rebuild_next(&pass, &verdict, why);
+        err = err ? err : log_rebuild_act(&pass, verdict, why);
     }
     segment_set_checked(segment, from, segment_bytes(segment));
-    r->report->scanned_bytes += scan.read_bytes;
-    scan_fini(&scan);
+    r->report->scanned_bytes += pass.scan.read_bytes;
+    scan_fini(&pass.scan);
     lazy_handle_unref(handle);
     return err == ERR_NOT_FOUND ? ERR_NONE : err;
 }

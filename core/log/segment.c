@@ -377,34 +377,50 @@ bool segment_damage_of(const struct segment *segment, int64_t offset)
     return false;
 }
 
-/* Reads the header at spot->position. */
-static enum err segment_header(struct file *file, uint8_t *window,
-                               uint64_t *window_at, size_t *window_bytes,
-                               struct segment_spot *spot, uint64_t limit,
-                               struct why *why)
+/* Bytes of a .log that a search walks through, header by header. */
+struct segment_window {
+    struct lazy_handle *handle;
+    uint64_t limit; /* nothing behind it counts */
+    uint64_t at;
+    size_t bytes;
+    uint8_t block[SEGMENT_WINDOW_BYTES];
+};
+
+/* The block is not cleared: it is large. */
+static void segment_window_init(struct segment_window *window, uint64_t limit)
+{
+    window->handle = NULL;
+    window->limit = limit;
+    window->at = 0;
+    window->bytes = 0;
+}
+
+/* Reads the header at spot->position. Errors: ERR_DAMAGED, ERR_DISK. */
+static enum err segment_header(struct segment_window *window,
+                               struct segment_spot *spot, struct why *why)
 {
     struct batch_header h;
-    uint64_t left = limit - spot->position;
+    uint64_t left = window->limit - spot->position;
     uint8_t *at;
 
     if (left < BATCH_HEADER_BYTES) {
         return ERR_DAMAGED;
     }
-    if (spot->position < *window_at ||
-        spot->position + BATCH_HEADER_BYTES > *window_at + *window_bytes) {
-        enum err err = file_read(file, spot->position, window,
-                                 MIN(left, (uint64_t)SEGMENT_WINDOW_BYTES),
-                                 window_bytes, why);
+    if (spot->position < window->at ||
+        spot->position + BATCH_HEADER_BYTES > window->at + window->bytes) {
+        enum err err = file_read(
+            window->handle->file, spot->position, window->block,
+            MIN(left, (uint64_t)SEGMENT_WINDOW_BYTES), &window->bytes, why);
 
         if (err) {
             return err;
         }
-        *window_at = spot->position;
-        if (*window_bytes < BATCH_HEADER_BYTES) {
+        window->at = spot->position;
+        if (window->bytes < BATCH_HEADER_BYTES) {
             return ERR_DAMAGED;
         }
     }
-    at = window + (spot->position - *window_at);
+    at = window->block + (spot->position - window->at);
     if (batch_bytes(at) > left || batch_header_parse(at, left, &h) ||
         !scan_has_offsets(&h)) {
         return ERR_DAMAGED;
@@ -418,20 +434,18 @@ static enum err segment_header(struct file *file, uint8_t *window,
 enum err segment_find(struct segment *segment, int64_t offset, uint64_t limit,
                       bool in_turn, struct segment_spot *spot, struct why *why)
 {
-    uint8_t window[SEGMENT_WINDOW_BYTES];
-    uint64_t window_at = 0;
-    size_t window_bytes = 0;
-    struct lazy_handle *handle = NULL;
+    struct segment_window window;
     struct segment_damage damage = {0};
     struct index_entry entry;
     bool found = false;
     enum err err =
         index_floor(&segment->offsets, offset, in_turn, &entry, &found, why);
 
+    segment_window_init(&window, limit);
     *spot = (struct segment_spot){
         .position = !err && found ? (uint64_t)entry.value : 0};
     if (!err) {
-        err = segment_take(segment, in_turn, &handle, why);
+        err = segment_take(segment, in_turn, &window.handle, why);
     }
     while (!err) {
         if (segment_damage_at(segment, spot->position, &damage) &&
@@ -442,34 +456,31 @@ enum err segment_find(struct segment *segment, int64_t offset, uint64_t limit,
             err = ERR_NOT_FOUND;
             break;
         }
-        err = segment_header(handle->file, window, &window_at, &window_bytes,
-                             spot, limit, why);
+        err = segment_header(&window, spot, why);
         if (err || spot->last_offset >= offset) {
             break;
         }
         spot->position += spot->bytes;
     }
-    lazy_handle_unref(handle);
+    lazy_handle_unref(window.handle);
     return err;
 }
 
 enum err segment_end_before(struct segment *segment, uint64_t position,
                             int64_t *end_offset, struct why *why)
 {
-    uint8_t window[SEGMENT_WINDOW_BYTES];
-    uint64_t window_at = 0;
-    size_t window_bytes = 0;
-    struct lazy_handle *handle = NULL;
+    struct segment_window window;
     struct segment_spot spot = {0};
     struct index_entry entry;
     bool found = false;
     enum err err = index_floor_value(&segment->offsets, (int64_t)position - 1,
                                      true, &entry, &found, why);
 
+    segment_window_init(&window, position);
     *end_offset = segment->base;
     spot.position = !err && found ? (uint64_t)entry.value : 0;
     if (!err) {
-        err = segment_take(segment, true, &handle, why);
+        err = segment_take(segment, true, &window.handle, why);
     }
     while (!err && spot.position < position) {
         struct segment_damage damage = {0};
@@ -479,12 +490,11 @@ enum err segment_end_before(struct segment *segment, uint64_t position,
             spot.position = damage.end_position;
             continue;
         }
-        err = segment_header(handle->file, window, &window_at, &window_bytes,
-                             &spot, position, why);
+        err = segment_header(&window, &spot, why);
         spot.position += spot.bytes;
         *end_offset = spot.last_offset + 1;
     }
-    lazy_handle_unref(handle);
+    lazy_handle_unref(window.handle);
     return err;
 }
 
