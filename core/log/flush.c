@@ -25,24 +25,24 @@ static void flush_fire(struct env_timer *timer)
     flush_kick_point(flush);
 }
 
-void flush_init(struct flush *flush, struct env *env, const char *folder,
-                const struct flush_calls *calls, void *arg, uint64_t key,
-                struct view_mark mark, const struct small_files_point *point)
+void flush_init(struct flush *flush, const struct flush_options *options)
 {
-    *flush = (struct flush){.env = env,
-                            .folder = folder,
-                            .calls = calls,
-                            .arg = arg,
-                            .written = mark,
-                            .flushed = mark,
+    const struct small_files_point *point = &options->point;
+
+    *flush = (struct flush){.env = options->env,
+                            .folder = options->folder,
+                            .calls = options->calls,
+                            .arg = options->arg,
+                            .written = options->mark,
+                            .flushed = options->mark,
                             .stored = {.offset = point->offset,
                                        .base = point->base,
                                        .position = point->position}};
-    point_init(&flush->point, env->disk, folder, point);
+    point_init(&flush->point, options->env->disk, options->folder, point);
     flush->timer.fire = flush_fire;
     flush->retry.fire = flush_retry_fire;
-    flush->job.work.key = key;
-    flush->point_job.work.key = key ^ 1;
+    flush->job.work.key = options->key;
+    flush->point_job.work.key = options->key ^ 1;
 }
 
 static void flush_items_free(struct flush_item *items, uint32_t count)

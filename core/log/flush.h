@@ -99,11 +99,17 @@ struct flush {
     bool broken;
 };
 
-/* folder, calls: borrowed. mark: all below it is on the disk. key: of the jobs.
- * point: as stored. */
-void flush_init(struct flush *flush, struct env *env, const char *folder,
-                const struct flush_calls *calls, void *arg, uint64_t key,
-                struct view_mark mark, const struct small_files_point *point);
+struct flush_options {
+    struct env *env;
+    const char *folder;              /* borrowed */
+    const struct flush_calls *calls; /* borrowed */
+    void *arg;
+    uint64_t key;                   /* of the jobs on disk threads; even */
+    struct view_mark mark;          /* all below it is on the disk */
+    struct small_files_point point; /* as stored */
+};
+
+void flush_init(struct flush *flush, const struct flush_options *options);
 /* Must be idle. */
 void flush_fini(struct flush *flush);
 

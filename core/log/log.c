@@ -172,8 +172,14 @@ enum err log_open(struct env *env, const struct log_options *options,
         log_free(log);
         return err;
     }
-    flush_init(&log->flush, env, log->folder, &log_flush_calls, log,
-               (uint64_t)(uintptr_t)log, log_end_mark(log), &log->loaded);
+    flush_init(&log->flush,
+               &(struct flush_options){.env = env,
+                                       .folder = log->folder,
+                                       .calls = &log_flush_calls,
+                                       .arg = log,
+                                       .key = (uint64_t)(uintptr_t)log,
+                                       .mark = log_end_mark(log),
+                                       .point = log->loaded});
     if (log->loaded.offset < 0) {
         flush_created(&log->flush);
     }

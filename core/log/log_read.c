@@ -12,6 +12,15 @@
 #include "base/must.h"
 #include "log/scan.h"
 
+/* Where a reader begins. */
+struct log_place {
+    uint32_t at; /* in the list */
+    struct segment *segment;
+    uint64_t limit; /* readers see its bytes below it ... */
+    int64_t high;   /* ... and its offsets */
+    struct segment_spot spot;
+};
+
 /* How far a reader may see into the segment. */
 static uint64_t log_limit(const struct segment *segment,
                           struct view_mark visible)
@@ -81,9 +90,11 @@ static enum err log_verify_from(struct segment *segment, struct scan *scan,
 /* Looks at all that is passed on the way to offset, up to position to: a batch
  * says itself where it is and how long, and both may be wrong. Gives whether
  * damage was found that was not known. */
-static bool log_verify(struct log *log, struct segment *segment, int64_t offset,
-                       int64_t high, uint64_t limit)
+static bool log_verify(struct log *log, const struct log_place *place,
+                       int64_t offset)
 {
+    struct segment *segment = place->segment;
+    int64_t high = place->high;
     struct lazy_handle *handle = NULL;
     struct scan scan;
     struct why why;
@@ -94,7 +105,7 @@ static bool log_verify(struct log *log, struct segment *segment, int64_t offset,
     if (segment_take(segment, true, &handle, NULL)) {
         return false;
     }
-    log_scan_init(log, &scan, handle, 0, limit);
+    log_scan_init(log, &scan, handle, 0, place->limit);
     if (log_verify_from(segment, &scan, offset, &low)) {
         scan.position = scan.end;
     }
@@ -130,10 +141,11 @@ static bool log_verify(struct log *log, struct segment *segment, int64_t offset,
 
 /* Whether all that segment_find() passes on the way to its answer is known to
  * be right. */
-static bool log_is_verified(struct segment *segment, int64_t offset,
-                            const struct segment_spot *spot, enum err err,
-                            uint64_t limit)
+static bool log_is_verified(const struct log_place *place, int64_t offset,
+                            enum err err)
 {
+    struct segment *segment = place->segment;
+    const struct segment_spot *spot = &place->spot;
     struct index_entry entry = {0};
     bool found = false;
     uint64_t from;
@@ -144,31 +156,39 @@ static bool log_is_verified(struct segment *segment, int64_t offset,
     }
     from = found ? (uint64_t)entry.value : 0;
     return checked_has(segment->checked, from,
-                       err ? limit : spot->position + spot->bytes);
+                       err ? place->limit : spot->position + spot->bytes);
 }
 
-/* Where offset is: in which of the list's segments (*i), and where there.
+/* The place is in this segment of the list. */
+static void log_place_in(const struct view_list *list, uint32_t at,
+                         struct view_mark visible, struct log_place *place)
+{
+    *place = (struct log_place){.at = at, .segment = list->segments[at]};
+    place->limit = log_limit(place->segment, visible);
+    place->high = log_high(list, at, visible);
+}
+
+/* Where offset is.
  * Errors: ERR_NOT_FOUND (nothing visible from there on), ERR_DAMAGED,
  * ERR_DISK. */
 static enum err log_locate(struct log *log, const struct view_list *list,
                            int64_t offset, struct view_mark visible,
-                           uint32_t *i, struct segment_spot *spot)
+                           struct log_place *place)
 {
-    for (*i = view_list_floor(list, offset);
-         *i < list->count && list->segments[*i]->base <= visible.base; (*i)++) {
-        struct segment *segment = list->segments[*i];
-        uint64_t limit = log_limit(segment, visible);
+    for (uint32_t at = view_list_floor(list, offset);
+         at < list->count && list->segments[at]->base <= visible.base; at++) {
         enum err err = ERR_NONE;
 
+        log_place_in(list, at, visible, place);
         for (int pass = 0; pass < 2; pass++) {
-            if (segment_damage_of(segment, offset)) {
+            if (segment_damage_of(place->segment, offset)) {
                 return ERR_DAMAGED;
             }
-            err = segment_find(segment, offset, limit, true, spot, NULL);
+            err = segment_find(place->segment, offset, place->limit, true,
+                               &place->spot, NULL);
             if (err == ERR_DISK || err == ERR_LIMIT ||
-                log_is_verified(segment, offset, spot, err, limit) ||
-                !log_verify(log, segment, offset, log_high(list, *i, visible),
-                            limit)) {
+                log_is_verified(place, offset, err) ||
+                !log_verify(log, place, offset)) {
                 break;
             }
         }
@@ -180,11 +200,11 @@ static enum err log_locate(struct log *log, const struct view_list *list,
 }
 
 /* The same without a look at the disk, for who follows the log: the batch's
- * size is not known then, and *bytes of all there is must do. */
+ * size is not known then, and all that there is must do, if it is no more than
+ * max_bytes. */
 static bool log_locate_near(struct log *log, const struct view_list *list,
                             int64_t offset, struct view_mark visible,
-                            uint32_t max_bytes, uint32_t *i,
-                            struct segment_spot *spot)
+                            uint32_t max_bytes, struct log_place *place)
 {
     struct segment *segment;
     struct view_mark hint;
@@ -193,9 +213,9 @@ static bool log_locate_near(struct log *log, const struct view_list *list,
     if (!view_hint(&log->view, offset, &hint) || hint.base != visible.base) {
         return false;
     }
-    *i = view_list_floor(list, offset);
-    segment = list->segments[*i];
-    bytes = log_limit(segment, visible);
+    log_place_in(list, view_list_floor(list, offset), visible, place);
+    segment = place->segment;
+    bytes = place->limit;
     /* What was not checked yet is looked at from where offsets are certain. */
     if (segment->base != hint.base || bytes <= hint.position ||
         bytes - hint.position > max_bytes ||
@@ -204,73 +224,73 @@ static bool log_locate_near(struct log *log, const struct view_list *list,
          !checked_has(segment->checked, hint.position, bytes))) {
         return false;
     }
-    *spot = (struct segment_spot){.position = hint.position,
-                                  .bytes = (uint32_t)(bytes - hint.position),
-                                  .base_offset = offset};
+    place->spot =
+        (struct segment_spot){.position = hint.position,
+                              .bytes = (uint32_t)(bytes - hint.position),
+                              .base_offset = offset};
     return true;
 }
 
 /* Checks what is to be given out; *bytes becomes what may be.
  * Errors: ERR_DAMAGED (the first batch is bad), ERR_DISK. */
-static enum err log_check_range(struct log *log, struct segment *segment,
-                                struct lazy_handle *handle,
-                                const struct segment_spot *spot, uint64_t limit,
-                                int64_t high, uint64_t *bytes)
+static enum err log_check_range(struct log *log, const struct log_place *place,
+                                struct lazy_handle *handle, uint64_t *bytes)
 {
-    uint64_t end = spot->position + *bytes;
-    int64_t offset = spot->base_offset;
+    struct segment *segment = place->segment;
+    uint64_t from = place->spot.position;
+    uint64_t end = from + *bytes;
+    int64_t offset = place->spot.base_offset;
     struct why why;
     struct scan scan;
     enum err err = ERR_NONE;
 
-    if (segment->checked == NULL ||
-        checked_has(segment->checked, spot->position, end)) {
+    if (segment->checked == NULL || checked_has(segment->checked, from, end)) {
         return ERR_NONE;
     }
-    log_scan_init(log, &scan, handle, spot->position, limit);
+    log_scan_init(log, &scan, handle, from, place->limit);
     while (!err && scan.position < end) {
         struct scan_batch batch;
 
-        err = scan_next_in(&scan, offset, high, &batch, &why);
+        err = scan_next_in(&scan, offset, place->high, &batch, &why);
         offset = err ? offset : batch_last_offset(&batch.header) + 1;
     }
-    if (scan.position > spot->position) {
-        checked_add(segment->checked, spot->position, scan.position);
+    if (scan.position > from) {
+        checked_add(segment->checked, from, scan.position);
     }
     if (err && err != ERR_DISK) {
-        *bytes = scan.position - spot->position;
+        *bytes = scan.position - from;
         err = *bytes == 0 ? ERR_DAMAGED : ERR_NONE;
-        (void)log_found_damage(log, segment, &scan, offset, high, &why);
+        (void)log_found_damage(log, segment, &scan, offset, place->high, &why);
     }
     scan_fini(&scan);
     return err;
 }
 
-/* The range that begins at the spot. */
-static enum err log_range(struct log *log, struct segment *segment,
-                          const struct segment_spot *spot, uint64_t limit,
-                          int64_t high, uint64_t bytes, struct log_range *out)
+/* The range that begins at the place. */
+static enum err log_range(struct log *log, const struct log_place *place,
+                          uint64_t bytes, struct log_range *out)
 {
+    uint64_t position = place->spot.position;
     struct segment_damage damage = {0};
     struct lazy_handle *handle = NULL;
     enum err err;
 
-    if (segment_damage_at(segment, spot->position, &damage)) {
-        bytes = MIN(bytes, damage.position - spot->position);
+    if (segment_damage_at(place->segment, position, &damage)) {
+        bytes = MIN(bytes, damage.position - position);
     }
     if (bytes == 0) {
         return ERR_NONE;
     }
-    err = segment_take(segment, true, &handle, NULL);
+    err = segment_take(place->segment, true, &handle, NULL);
     if (!err) {
-        err = log_check_range(log, segment, handle, spot, limit, high, &bytes);
+        err = log_check_range(log, place, handle, &bytes);
     }
     if (err) {
         lazy_handle_unref(handle);
         return err;
     }
     *out = (struct log_range){.fd = handle->file->fd,
-                              .position = spot->position,
+                              .position = position,
                               .bytes = (uint32_t)bytes,
                               .pin = handle};
     return ERR_NONE;
@@ -287,11 +307,8 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
 {
     struct view_mark visible = view_visible(&log->view);
     struct view_list *list = view_list(&log->view);
-    struct segment *segment;
-    struct segment_spot spot;
-    uint64_t limit;
+    struct log_place place;
     uint64_t bytes;
-    uint32_t i = 0;
     enum err err;
 
     *out = (struct log_range){.fd = -1};
@@ -301,46 +318,44 @@ enum err log_read(struct log *log, int64_t offset, uint32_t max_bytes,
     if (offset == visible.offset || list == NULL) {
         return ERR_NONE;
     }
-    if (!log_locate_near(log, list, offset, visible, max_bytes, &i, &spot)) {
-        err = log_locate(log, list, offset, visible, &i, &spot);
+    if (!log_locate_near(log, list, offset, visible, max_bytes, &place)) {
+        err = log_locate(log, list, offset, visible, &place);
         if (err) {
             return err == ERR_NOT_FOUND ? ERR_NONE : log_read_err(err);
         }
     }
-    segment = list->segments[i];
-    limit = log_limit(segment, visible);
-    bytes = limit - spot.position;
+    bytes = place.limit - place.spot.position;
     if (bytes > max_bytes) {
-        bytes = max_bytes < spot.bytes
+        bytes = max_bytes < place.spot.bytes
                     ? max_bytes
-                    : segment_trim(segment, spot.position, max_bytes, true);
+                    : segment_trim(place.segment, place.spot.position,
+                                   max_bytes, true);
     }
     if (whole_first) {
-        bytes = MAX(bytes, (uint64_t)spot.bytes);
+        bytes = MAX(bytes, (uint64_t)place.spot.bytes);
     }
-    return log_read_err(log_range(log, segment, &spot, limit,
-                                  log_high(list, i, visible), bytes, out));
+    return log_read_err(log_range(log, &place, bytes, out));
 }
 
 uint64_t log_readable_bytes(struct log *log, int64_t offset, uint64_t limit)
 {
     struct view_mark visible = view_visible(&log->view);
     struct view_list *list = view_list(&log->view);
-    struct segment_spot spot;
+    struct log_place place;
     uint64_t bytes;
-    uint32_t i = 0;
 
     if (offset < log_start_offset(log) || offset >= visible.offset ||
         list == NULL) {
         return 0;
     }
-    if (!log_locate_near(log, list, offset, visible, UINT32_MAX, &i, &spot) &&
-        log_locate(log, list, offset, visible, &i, &spot)) {
+    if (!log_locate_near(log, list, offset, visible, UINT32_MAX, &place) &&
+        log_locate(log, list, offset, visible, &place)) {
         return 0;
     }
-    bytes = log_limit(list->segments[i], visible) - spot.position;
-    while (++i < list->count && bytes < limit &&
-           list->segments[i]->base <= visible.base) {
+    bytes = place.limit - place.spot.position;
+    for (uint32_t i = place.at + 1; i < list->count && bytes < limit &&
+                                    list->segments[i]->base <= visible.base;
+         i++) {
         bytes += log_limit(list->segments[i], visible);
     }
     return MIN(bytes, limit);

@@ -71,8 +71,11 @@ static int set_up(void **state)
     assert_int_equal(disk_sync_folder(&fault.disk, "/", NULL), ERR_NONE);
     assert_int_equal(segment_create(&fault.disk, "/t-0", 0, &segment, NULL),
                      ERR_NONE);
-    flush_init(&flush, simenv_env(simenv), "/t-0", &calls, NULL, 2,
-               (struct view_mark){0}, &none);
+    flush_init(&flush, &(struct flush_options){.env = simenv_env(simenv),
+                                               .folder = "/t-0",
+                                               .calls = &calls,
+                                               .key = 2,
+                                               .point = none});
     advances = failures = states = 0;
     return 0;
 }
