@@ -128,10 +128,11 @@ static struct str coordinator_new_member_id(struct coordinator *coordinator,
         str_is_null(in->instance_id) ? in->client_id : in->instance_id;
     uint8_t random[16];
     struct uuid uuid;
-    const uint8_t *b = uuid.bytes;
+    const uint8_t *b;
 
     env_random(coordinator->env, random, sizeof(random));
     uuid = uuid_v4(random);
+    b = uuid.bytes;
     if (name.len > CLIENT_PART_BYTES_MAX) {
         name.len = CLIENT_PART_BYTES_MAX;
         while (name.len > 0 && (name.ptr[name.len] & 0xC0) == 0x80) {

@@ -45,8 +45,17 @@ static bool group_supports(const struct group *group,
     return false;
 }
 
+/* Whether a member will be of the next generation, as far as is known: who is
+ * expected may not come; static members stay a while. */
+static bool group_keeps(const struct group *group,
+                        const struct group_member *member)
+{
+    return group->state != GROUP_PREPARING || member->join != NULL ||
+           !str_is_null(member->instance_id);
+}
+
 /* Whether the group, with what the join says of its member, could not be
- * stored. Who is expected may not come; static members stay a while. */
+ * stored. */
 static bool group_outgrows(const struct group *group,
                            const struct group_member *member,
                            const struct group_join *join)
@@ -55,18 +64,17 @@ static bool group_outgrows(const struct group *group,
         GROUP_STORED_MEMBER_BYTES +
         MAX(join->member_id.len, join->new_member_id.len) +
         join->instance_id.len + join->client_id.len + join->client_host.len +
-        group_protocols_longest(join->protocols, join->protocols_count) +
-        (member == NULL ? 0 : member->assignment.len);
+        group_protocols_longest(join->protocols, join->protocols_count);
 
     list_each(node, &group->members)
     {
-        const struct group_member *other = group_member_of(node);
-
-        if (other != member &&
-            (group->state != GROUP_PREPARING || other->join != NULL ||
-             !str_is_null(other->instance_id))) {
-            bytes += other->stored_bytes;
+        if (group_keeps(group, group_member_of(node))) {
+            bytes += group_member_of(node)->stored_bytes;
         }
+    }
+    if (member != NULL) { /* it is described anew, and owns what it owned */
+        bytes += member->assignment.len;
+        bytes -= group_keeps(group, member) ? member->stored_bytes : 0;
     }
     return bytes > group->limits->stored_bytes;
 }
