@@ -3,6 +3,8 @@
  *   log.c          open, close, what is small
  *   log_append.c   the queue, reservations, the write, the roll
  *   log_recover.c  from files to a log
+ *   log_folder.c   what its folder has
+ *   log_rebuild.c  one segment, read again
  *   log_replay.c   the producers' state, from files and batches
  *   log_cut.c      truncation, the start, retention, removal of files
  *   log_read.c     ranges for readers
