@@ -7,10 +7,6 @@ import pytest
 import node as nodes
 
 
-def pytest_configure(config):
-    config.addinivalue_line("markers", "slow: left out with FAST=1")
-
-
 def pytest_terminal_summary(terminalreporter):
     """What tests found out, by record_property("told", text)."""
     for report in terminalreporter.stats.get("passed", []):
