@@ -1,10 +1,13 @@
-/* fixture.c - folders, deaths, numbers and ports for tests. */
+/* fixture.c - folders, deaths, numbers, ports and sockets for tests. */
 #include "lib/fixture.h"
+#include "base/must.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -82,4 +85,53 @@ uint16_t fixture_port(void)
     assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
     close(fd);
     return ntohs(address.sin_port);
+}
+
+int fixture_dial(uint16_t port)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET,
+                                  .sin_port = htons(port),
+                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
+    struct timeval limit = {.tv_sec = 20};
+    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int one = 1;
+
+    must(fd >= 0);
+    must(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+    return fd;
+}
+
+bool fixture_send(int fd, const void *bytes, size_t count)
+{
+    const uint8_t *at = bytes;
+
+    while (count > 0) {
+        ssize_t sent = send(fd, at, count, MSG_NOSIGNAL);
+
+        if (sent <= 0) {
+            return false;
+        }
+        at += sent;
+        count -= (size_t)sent;
+    }
+    return true;
+}
+
+bool fixture_receive(int fd, void *into, size_t count)
+{
+    uint8_t *at = into;
+
+    while (count > 0) {
+        ssize_t got = recv(fd, at, count, 0);
+
+        if (got == 0 || (got < 0 && errno == ECONNRESET)) {
+            return false;
+        }
+        must(got > 0);
+        at += got;
+        count -= (size_t)got;
+    }
+    return true;
 }

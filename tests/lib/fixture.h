@@ -1,4 +1,5 @@
-/* fixture.h - what many tests need: a folder that goes, a death that counts.
+/* fixture.h - what many tests need: a folder that goes, a death that counts,
+ * a client.
  *
  * The includes of cmocka come with it, so a test needs only this. */
 #ifndef LIB_FIXTURE_H
@@ -28,5 +29,13 @@ uint64_t fixture_random(uint64_t *state);
 
 /* A free TCP port on 127.0.0.1, as far as anybody can know. */
 uint16_t fixture_port(void);
+
+/* A client's socket, connected to a port of 127.0.0.1; a read that waits for
+ * long fails. */
+int fixture_dial(uint16_t port);
+/* Sends all of it; false when the other side is gone. */
+bool fixture_send(int fd, const void *bytes, size_t count);
+/* Reads so much; false at the end of the stream, aborts when nothing comes. */
+bool fixture_receive(int fd, void *into, size_t count);
 
 #endif

@@ -23,15 +23,12 @@
 #include "wire/offset_for_leader_epoch.h"
 #include "wire/produce.h"
 
-#include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 struct api_world {
@@ -210,18 +207,7 @@ struct client {
 
 static inline struct client client_open(const struct api_world *w)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(w->port),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    struct timeval limit = {.tv_sec = 20};
-    struct client client = {.fd = socket(AF_INET, SOCK_STREAM, 0)};
-    int one = 1;
-
-    must(client.fd >= 0);
-    must(connect(client.fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    setsockopt(client.fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    setsockopt(client.fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-    return client;
+    return (struct client){.fd = fixture_dial(w->port)};
 }
 
 static inline void client_close(struct client *client)
@@ -230,54 +216,18 @@ static inline void client_close(struct client *client)
     arena_reset(&client->arena);
 }
 
-/* False when the other side is gone. */
-static inline bool client_send(struct client *client, const void *bytes,
-                               size_t count)
-{
-    const uint8_t *at = bytes;
-
-    while (count > 0) {
-        ssize_t sent = send(client->fd, at, count, MSG_NOSIGNAL);
-
-        if (sent <= 0) {
-            return false;
-        }
-        at += sent;
-        count -= (size_t)sent;
-    }
-    return true;
-}
-
-/* False at the end of the stream; aborts when nothing comes for long. */
-static inline bool client_read(struct client *client, void *into, size_t count)
-{
-    uint8_t *at = into;
-
-    while (count > 0) {
-        ssize_t got = recv(client->fd, at, count, 0);
-
-        if (got == 0 || (got < 0 && errno == ECONNRESET)) {
-            return false;
-        }
-        must(got > 0);
-        at += got;
-        count -= (size_t)got;
-    }
-    return true;
-}
-
 /* The next frame, in the client's arena; null at the end of the stream. */
 static inline struct str client_frame(struct client *client)
 {
     uint8_t head[4];
     uint8_t *frame;
 
-    if (!client_read(client, head, 4)) {
+    if (!fixture_receive(client->fd, head, 4)) {
         return STR_NULL;
     }
     client->answer_bytes = bytes_get_u32(head);
     frame = arena_raw(&client->arena, client->answer_bytes + 1);
-    if (!client_read(client, frame, client->answer_bytes)) {
+    if (!fixture_receive(client->fd, frame, client->answer_bytes)) {
         return STR_NULL;
     }
     return str_sub(frame, client->answer_bytes);
@@ -304,7 +254,7 @@ static inline void client_end(struct client *client, struct writer *w)
 
     must(writer_frame_close(w) == ERR_NONE);
     frame = writer_output(w);
-    must(client_send(client, frame.ptr, frame.len));
+    must(fixture_send(client->fd, frame.ptr, frame.len));
 }
 
 /* The answer to the last request; its body is left in the reader. */

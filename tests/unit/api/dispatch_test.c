@@ -40,7 +40,7 @@ static void send_probe(struct client *client, int32_t correlation_id)
     bytes_put_i16(probe + 6, 0);
     bytes_put_i32(probe + 8, correlation_id);
     bytes_put_i16(probe + 12, -1);
-    (void)client_send(client, probe, sizeof(probe));
+    (void)fixture_send(client->fd, probe, sizeof(probe));
 }
 
 /* Sends the frame, and waits until it was answered or the connection closed. */
@@ -55,8 +55,8 @@ static void try_frame(struct client *client, const void *bytes, size_t count)
     }
     arena_reset(&client->arena);
     bytes_put_u32(head, (uint32_t)count);
-    (void)client_send(client, head, 4);
-    (void)client_send(client, bytes, count);
+    (void)fixture_send(client->fd, head, 4);
+    (void)fixture_send(client->fd, bytes, count);
     send_probe(client, wanted);
     for (;;) {
         struct str frame = client_frame(client);
@@ -233,8 +233,8 @@ static void assert_closes(int16_t key, int16_t version)
     bytes_put_i16(frame + 6, version);
     bytes_put_i32(frame + 8, 1);
     bytes_put_i16(frame + 12, -1);
-    assert_true(client_send(&client, frame, sizeof(frame)));
-    if (client_read(&client, &byte, 1)) {
+    assert_true(fixture_send(client.fd, frame, sizeof(frame)));
+    if (fixture_receive(client.fd, &byte, 1)) {
         fail_msg("key %d version %d was answered", key, version);
     }
     client_close(&client);

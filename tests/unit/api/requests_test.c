@@ -349,7 +349,7 @@ static void without_acks_an_error_closes_and_success_is_silent(void **state)
     assert_int_equal(client_produce(&client, "silent", 0, 1, 10, NULL),
                      ERR_NONE);
     client_send_produce(&client, "silent", 9, 1, 10, 0);
-    assert_false(client_read(&client, &byte, 1));
+    assert_false(fixture_receive(client.fd, &byte, 1));
     client_close(&client);
 }
 
@@ -755,8 +755,8 @@ static void a_request_that_swells_beyond_measure_is_closed(void **state)
     bytes_put_i32(frame + 8, 1);
     bytes_put_i16(frame + 12, -1);
     bytes_put_u32(frame + 14, count);
-    (void)client_send(&client, frame, 4 + bytes);
-    assert_false(client_read(&client, &byte, 1));
+    (void)fixture_send(client.fd, frame, 4 + bytes);
+    assert_false(fixture_receive(client.fd, &byte, 1));
     mem_free(frame);
     client_close(&client);
 }

@@ -189,7 +189,7 @@ static void *vandal(void *arg)
             client_send_produce(&client, "vandals", 0, 1, 100000, -1);
             break;
         default:
-            (void)client_send(&client, "\0\0\x10\0half", 8);
+            (void)fixture_send(client.fd, "\0\0\x10\0half", 8);
         }
         if (fixture_random(&hand->seed) % 2 == 0) {
             setsockopt(client.fd, SOL_SOCKET, SO_LINGER, &at_once,

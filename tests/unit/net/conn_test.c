@@ -71,7 +71,7 @@ static void frames_of_all_sizes_keep_their_bytes(void **state)
         size_t bytes = client_frame(frame, 'e', i, sizes[i]);
 
         client_send(fd, frame, bytes);
-        assert_true(client_read(fd, answer, bytes));
+        assert_true(fixture_receive(fd, answer, bytes));
         assert_memory_equal(frame, answer, bytes);
     }
     close(fd);
@@ -208,16 +208,16 @@ static void ranges_of_files_leave_between_memory(void **state)
     }
     world_sleep_ms(50); /* the socket fills up: it leaves in pieces */
     for (uint32_t i = 0; i < 3; i++) {
-        assert_true(client_read(fd, ends, 5));
+        assert_true(fixture_receive(fd, ends, 5));
         assert_int_equal(bytes_get_u32(ends), WORLD_FILE_BYTES - 5);
         assert_int_equal(ends[4], '<');
-        assert_true(client_read(fd, answer, WORLD_FILE_BYTES - 7));
+        assert_true(fixture_receive(fd, answer, WORLD_FILE_BYTES - 7));
         for (size_t at = 0; at < WORLD_FILE_BYTES - 7; at++) {
             if (answer[at] != world_file_byte(at + 7)) {
                 fail_msg("byte %zu", at);
             }
         }
-        assert_true(client_read(fd, ends, 1));
+        assert_true(fixture_receive(fd, ends, 1));
         assert_int_equal(ends[0], '>');
     }
     close(fd);
@@ -242,7 +242,7 @@ a_file_that_is_shorter_than_its_range_ends_the_connection(void **state)
     fd = client_open(&w);
     world_do(&w, cut_file);
     client_ask(fd, 'f', 0);
-    assert_false(client_read(fd, answer, WORLD_FILE_BYTES));
+    assert_false(fixture_receive(fd, answer, WORLD_FILE_BYTES));
     close(fd);
     mem_free(answer);
     world_close(&w);
@@ -430,10 +430,10 @@ static void who_starves_is_read_again_when_memory_is_back(void **state)
     client_send(thin, frame, 2 * MIB - 4 - 65536 - 1000);
     world_sleep_ms(50);
     client_send(fat, frame, 100);
-    assert_true(client_read(fat, frame, 2 * MIB));
+    assert_true(fixture_receive(fat, frame, 2 * MIB));
     client_frame(frame, 'e', 1, 2 * MIB - 4);
     client_send(thin, frame, 1000);
-    assert_true(client_read(thin, frame, 2 * MIB));
+    assert_true(fixture_receive(thin, frame, 2 * MIB));
     close(fat);
     close(thin);
     mem_free(frame);
@@ -524,7 +524,7 @@ static void frames_that_starve_each_other_end_at_their_deadline(void **state)
     assert_int_equal(ended, 4);
     fds[0] = client_open(&w);
     client_send(fds[0], frame, MIB);
-    assert_true(client_read(fds[0], frame, MIB));
+    assert_true(fixture_receive(fds[0], frame, MIB));
     close(fds[0]);
     mem_free(frame);
     world_close(&w);

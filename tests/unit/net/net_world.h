@@ -17,9 +17,7 @@
 #include "lib/fixture.h"
 #include "net/net.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <stdio.h>
@@ -312,29 +310,12 @@ static inline bool world_comes_down_to(const struct net_world *w,
 
 static inline int client_open(const struct net_world *w)
 {
-    struct sockaddr_in address = {.sin_family = AF_INET,
-                                  .sin_port = htons(w->port),
-                                  .sin_addr = {htonl(INADDR_LOOPBACK)}};
-    struct timeval limit = {.tv_sec = 10};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-    must(fd >= 0);
-    must(connect(fd, (struct sockaddr *)&address, sizeof(address)) == 0);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-    return fd;
+    return fixture_dial(w->port);
 }
 
 static inline void client_send(int fd, const void *bytes, size_t count)
 {
-    const uint8_t *at = bytes;
-
-    while (count > 0) {
-        ssize_t sent = send(fd, at, count, MSG_NOSIGNAL);
-
-        must(sent > 0);
-        at += sent;
-        count -= (size_t)sent;
-    }
+    must(fixture_send(fd, bytes, count));
 }
 
 /* A frame of kind, the number, and fill up to bytes in all. */
@@ -357,35 +338,17 @@ static inline void client_ask(int fd, char kind, uint32_t number)
     client_send(fd, frame, client_frame(frame, kind, number, 5));
 }
 
-/* False at the end of the stream; aborts when nothing comes. */
-static inline bool client_read(int fd, void *into, size_t count)
-{
-    uint8_t *at = into;
-
-    while (count > 0) {
-        ssize_t got = recv(fd, at, count, 0);
-
-        if (got == 0 || (got < 0 && errno == ECONNRESET)) {
-            return false;
-        }
-        must(got > 0);
-        at += got;
-        count -= (size_t)got;
-    }
-    return true;
-}
-
 /* The number in the next answer; -1: the connection ended. */
 static inline int64_t client_number(int fd)
 {
     uint8_t head[4];
     static uint8_t body[1 << 22];
 
-    if (!client_read(fd, head, 4)) {
+    if (!fixture_receive(fd, head, 4)) {
         return -1;
     }
     must(bytes_get_u32(head) <= sizeof(body));
-    if (!client_read(fd, body, bytes_get_u32(head))) {
+    if (!fixture_receive(fd, body, bytes_get_u32(head))) {
         return -1;
     }
     return bytes_get_u32(body + 1);
@@ -407,7 +370,7 @@ static inline bool client_ended(int fd)
 {
     uint8_t byte;
 
-    return !client_read(fd, &byte, 1);
+    return !fixture_receive(fd, &byte, 1);
 }
 
 #endif
