@@ -19,6 +19,28 @@ static int close_world(void **state)
 
 /* ---- topics ---- */
 
+/* What is said of a new topic with these configs. */
+static struct create_topics_response_topic
+ask_create(struct client *client, const char *name, int32_t partitions,
+           struct create_topics_request_config *configs, int32_t count,
+           bool validate_only)
+{
+    struct create_topics_request_topic topic = {.name = str_of(name),
+                                                .num_partitions = partitions,
+                                                .replication_factor = -1,
+                                                .configs = configs,
+                                                .configs_count = count};
+    struct create_topics_request in = {.topics = &topic,
+                                       .topics_count = 1,
+                                       .timeout_ms = 1000,
+                                       .validate_only = validate_only};
+    struct create_topics_response out;
+
+    must(client_ask(client, API_CREATE_TOPICS, 7, create_topics, &in, &out));
+    must(out.topics_count == 1);
+    return out.topics[0];
+}
+
 static void a_name_twice_in_create_topics_is_refused_once(void **state)
 {
     struct client client = client_open(&world);
@@ -43,28 +65,18 @@ static void validate_only_says_what_would_be_made(void **state)
     struct client client = client_open(&world);
     struct create_topics_request_config config = {
         .name = STR_LIT("retention.ms"), .value = STR_LIT("5000")};
-    struct create_topics_request_topic topic = {.name = STR_LIT("would-be"),
-                                                .num_partitions = 3,
-                                                .replication_factor = -1,
-                                                .configs = &config,
-                                                .configs_count = 1};
-    struct create_topics_request in = {.topics = &topic,
-                                       .topics_count = 1,
-                                       .timeout_ms = 1000,
-                                       .validate_only = true};
-    struct create_topics_response out;
+    struct create_topics_response_topic out =
+        ask_create(&client, "would-be", 3, &config, 1, true);
     bool found = false;
 
-    assert_true(
-        client_ask(&client, API_CREATE_TOPICS, 7, create_topics, &in, &out));
-    assert_int_equal(out.topics[0].error_code, ERR_NONE);
-    assert_int_equal(out.topics[0].num_partitions, 3);
-    assert_int_equal(out.topics[0].replication_factor, 1);
-    assert_false(uuid_is_zero(out.topics[0].topic_id));
-    for (int32_t i = 0; i < out.topics[0].configs_count; i++) {
-        if (str_eq(out.topics[0].configs[i].name, config.name)) {
-            found = str_eq(out.topics[0].configs[i].value, config.value) &&
-                    out.topics[0].configs[i].config_source == 1;
+    assert_int_equal(out.error_code, ERR_NONE);
+    assert_int_equal(out.num_partitions, 3);
+    assert_int_equal(out.replication_factor, 1);
+    assert_false(uuid_is_zero(out.topic_id));
+    for (int32_t i = 0; i < out.configs_count; i++) {
+        if (str_eq(out.configs[i].name, config.name)) {
+            found = str_eq(out.configs[i].value, config.value) &&
+                    out.configs[i].config_source == 1;
         }
     }
     assert_true(found);
@@ -79,22 +91,13 @@ static void a_config_twice_has_its_last_value(void **state)
     struct create_topics_request_config configs[2] = {
         {.name = STR_LIT("retention.ms"), .value = STR_LIT("1000")},
         {.name = STR_LIT("retention.ms"), .value = STR_LIT("2000")}};
-    struct create_topics_request_topic topic = {.name = STR_LIT("twice"),
-                                                .num_partitions = 1,
-                                                .replication_factor = -1,
-                                                .configs = configs,
-                                                .configs_count = 2};
-    struct create_topics_request in = {
-        .topics = &topic, .topics_count = 1, .timeout_ms = 1000};
-    struct create_topics_response out;
+    struct create_topics_response_topic out =
+        ask_create(&client, "twice", 1, configs, 2, false);
 
-    assert_true(
-        client_ask(&client, API_CREATE_TOPICS, 7, create_topics, &in, &out));
-    assert_int_equal(out.topics[0].error_code, ERR_NONE);
-    for (int32_t i = 0; i < out.topics[0].configs_count; i++) {
-        if (str_eq(out.topics[0].configs[i].name, configs[0].name)) {
-            assert_true(
-                str_eq(out.topics[0].configs[i].value, STR_LIT("2000")));
+    assert_int_equal(out.error_code, ERR_NONE);
+    for (int32_t i = 0; i < out.configs_count; i++) {
+        if (str_eq(out.configs[i].name, configs[0].name)) {
+            assert_true(str_eq(out.configs[i].value, STR_LIT("2000")));
         }
     }
     client_close(&client);
@@ -291,14 +294,6 @@ static void produce_refuses_by_kafkas_names(void **state)
     struct client client = client_open(&world);
     struct create_topics_request_config config = {
         .name = STR_LIT("min.insync.replicas"), .value = STR_LIT("2")};
-    struct create_topics_request_topic topic = {.name = STR_LIT("two"),
-                                                .num_partitions = 1,
-                                                .replication_factor = -1,
-                                                .configs = &config,
-                                                .configs_count = 1};
-    struct create_topics_request in = {
-        .topics = &topic, .topics_count = 1, .timeout_ms = 1000};
-    struct create_topics_response out;
 
     assert_int_equal(client_create(&client, "one", 1, NULL), ERR_NONE);
     assert_int_equal(produce_err(&client, "one", 1, -1),
@@ -309,9 +304,8 @@ static void produce_refuses_by_kafkas_names(void **state)
                      ERR_INVALID_TOPIC_EXCEPTION);
     assert_int_equal(produce_err(&client, "one", 0, 2),
                      ERR_INVALID_REQUIRED_ACKS);
-    assert_true(
-        client_ask(&client, API_CREATE_TOPICS, 7, create_topics, &in, &out));
-    assert_int_equal(out.topics[0].error_code, ERR_NONE);
+    assert_int_equal(
+        ask_create(&client, "two", 1, &config, 1, false).error_code, ERR_NONE);
     assert_int_equal(produce_err(&client, "two", 0, -1),
                      ERR_NOT_ENOUGH_REPLICAS);
     assert_int_equal(produce_err(&client, "two", 0, 1), ERR_NONE);
