@@ -17,6 +17,7 @@
 #include "lib/fixture.h"
 #include "net/net.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <semaphore.h>
