@@ -442,6 +442,7 @@ static void broker_start(void *arg)
         .topic_defaults = broker_topic_defaults(settings),
         .retention_check_ms = settings->storage.retention_check_ms,
         .partitions_max = settings->limits.partitions,
+        .disk_threads = settings->limits.disk_threads,
         .producers_max = settings->limits.producers,
         .reserve_bytes = folder_reserve_bytes(server->folder),
         .clean_start = server->clean_start,

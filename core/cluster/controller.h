@@ -35,6 +35,7 @@ struct controller_options {
     struct topic_settings topic_defaults;
     int64_t retention_check_ms;
     int64_t partitions_max; /* of all topics together */
+    uint32_t disk_threads;  /* that there are, or fewer */
     uint32_t producers_max; /* that a partition remembers; 0: any number */
     uint64_t reserve_bytes; /* of the disk: what grows is refused below it */
     uint64_t clean_start;   /* the run that ended cleanly; 0: none */

@@ -11,7 +11,7 @@
  *   1. controller_logs_start_remove(): withdrawn, then a fence, so that nobody
  *      finds them any more;
  *   2. controller_logs_close_more(): closed, and removed where they are not
- *      wanted back, CLOSING_MAX at one time, on their loops;
+ *      wanted back, some at one time, on their loops;
  *   3. controller_logs_part_done(): whoever waits goes on.
  *
  * Failures. A partition that cannot be opened for want of space or descriptors
@@ -40,9 +40,10 @@ enum { GONE_NAME_BYTES = 200 };
  * files, a millisecond of work: other requests go on between. */
 enum { OPENING_PER_LOOP = 2 };
 
-/* Replicas that close at one time: more than there are disk threads, and few
- * enough that a stop that runs out of time has sealed most of what it began. */
-enum { CLOSING_MAX = 16 };
+/* Replicas that close at one time: at least so many, and twice as many as there
+ * are disk threads. Few enough that a stop that runs out of time has sealed
+ * most of what it began, and that a sync of the metadata finds no long line. */
+enum { CLOSING_MIN = 16 };
 
 /* Until what could not be opened is tried again. */
 enum { RETRY_MS = 2000 };
@@ -400,9 +401,10 @@ static void controller_logs_forget(struct logs_job *job, int32_t partition)
  * gives. */
 static void controller_logs_close_more(struct controller *controller)
 {
+    uint32_t most = MAX(CLOSING_MIN, 2 * controller->options.disk_threads);
     struct logs_job *job;
 
-    while (controller->closing_count < CLOSING_MAX &&
+    while (controller->closing_count < most &&
            (job = controller_logs_next(&controller->closings)) != NULL) {
         int32_t at = job->next_replica++;
 
