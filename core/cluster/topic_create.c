@@ -1,15 +1,33 @@
-/* topic_create.c - checks and defaults for a new topic, on the control loop. */
+/* topic_create.c - checks and defaults for a new topic, on the control loop.
+ *
+ * topic_create_prepare() looks, in this order, at the name; the partitions and
+ * who holds them (topic_create_assign() where the caller says it, else
+ * topic_create_place()); the configs; whether there is such a topic;
+ * last, whether so many partitions more may be. What it comes to is a command
+ * that says everything: a node that applies it knows no default. */
 #include "cluster/topic_create.h"
 
 #include "base/bytes.h"
 #include "base/must.h"
 #include "meta/placement_core.h"
 
+static enum err topic_create_bound(const struct topic_create *create,
+                                   int32_t partitions, struct why *why)
+{
+    return partitions <= create->defaults.partitions_max
+               ? ERR_NONE
+               : why_set(why, ERR_POLICY_VIOLATION,
+                         "%d partitions are more than one topic may have here, "
+                         "%d (limits.partitions_per_topic)",
+                         partitions, create->defaults.partitions_max);
+}
+
 static enum err topic_create_counts(const struct topic_create *create,
                                     int32_t brokers, int32_t *partitions,
                                     int16_t *replicas, struct why *why)
 {
     const struct topic_create_spec *spec = create->spec;
+    enum err err;
 
     *partitions =
         spec->partitions == -1 ? create->defaults.partitions : spec->partitions;
@@ -26,19 +44,14 @@ static enum err topic_create_counts(const struct topic_create *create,
                        "or -1 for the default",
                        *partitions);
     }
-    if (*partitions > create->defaults.partitions_max) {
-        return why_set(why, ERR_POLICY_VIOLATION,
-                       "%d partitions are more than one topic may have here, "
-                       "%d (limits.partitions_per_topic)",
-                       *partitions, create->defaults.partitions_max);
+    err = topic_create_bound(create, *partitions, why);
+    if (err == ERR_NONE && (*replicas < 1 || *replicas > brokers)) {
+        err = why_set(why, ERR_INVALID_REPLICATION_FACTOR,
+                      "the replication factor is %d; it must be from 1 to the "
+                      "number of brokers, %d, or -1 for the default",
+                      *replicas, brokers);
     }
-    if (*replicas < 1 || *replicas > brokers) {
-        return why_set(why, ERR_INVALID_REPLICATION_FACTOR,
-                       "the replication factor is %d; it must be from 1 to the "
-                       "number of brokers, %d, or -1 for the default",
-                       *replicas, brokers);
-    }
-    return ERR_NONE;
+    return err;
 }
 
 /* One partition whose brokers the caller has chosen. */
@@ -88,30 +101,25 @@ static enum err topic_create_assign(struct topic_create *create,
 {
     const struct topic_create_spec *spec = create->spec;
     int32_t count = spec->assignments_count;
+    enum err err;
 
     if (spec->partitions != -1 || spec->replication_factor != -1) {
         return why_set(why, ERR_INVALID_REQUEST,
                        "a topic has either an assignment or a number of "
                        "partitions and replicas, not both");
     }
-    if (count > create->defaults.partitions_max) {
-        return why_set(why, ERR_POLICY_VIOLATION,
-                       "%d partitions are more than one topic may have here, "
-                       "%d (limits.partitions_per_topic)",
-                       count, create->defaults.partitions_max);
+    err = topic_create_bound(create, count, why);
+    if (err != ERR_NONE) {
+        return err;
     }
     command->partitions_count = count;
     command->partitions = arena_array(&create->change.arena, (size_t)count,
                                       sizeof(*command->partitions));
-    for (int32_t i = 0; i < count; i++) {
-        enum err err = topic_create_assign_one(&spec->assignments[i], brokers,
-                                               count, command->partitions, why);
-
-        if (err != ERR_NONE) {
-            return err;
-        }
+    for (int32_t i = 0; i < count && err == ERR_NONE; i++) {
+        err = topic_create_assign_one(&spec->assignments[i], brokers, count,
+                                      command->partitions, why);
     }
-    return ERR_NONE;
+    return err;
 }
 
 /* Brokers that we choose: Kafka's striped, rack-aware order. */
