@@ -5,6 +5,7 @@ The volume is real where one may mount (a tmpfs in a mount namespace of its
 own), and made up by full_shim.c everywhere."""
 import os
 import pathlib
+import shutil
 import subprocess
 import time
 
@@ -24,11 +25,13 @@ class Mounted:
     """A tmpfs, seen from outside through the process that keeps it."""
 
     def __init__(self, folder):
+        command = ["unshare", "-m", "sh", "-c",
+                   f"mount -t tmpfs -o size={BYTES} tidemark '{folder}' && "
+                   "echo there && exec sleep infinity"]
+        if not all(map(shutil.which, ("unshare", "nsenter"))):
+            command = ["false"]
         self.keeper = subprocess.Popen(
-            ["unshare", "-m", "sh", "-c",
-             f"mount -t tmpfs -o size={BYTES} tidemark '{folder}' && "
-             "echo there && exec sleep infinity"],
-            stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+            command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
             preexec_fn=die_with_parent)
         self.is_there = self.keeper.stdout.readline() == b"there\n"
         self.seen = pathlib.Path(f"/proc/{self.keeper.pid}/root{folder}")
