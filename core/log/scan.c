@@ -124,6 +124,7 @@ static enum err scan_step(struct scan *scan, struct scan_batch *out,
 {
     enum err err;
 
+    *out = (struct scan_batch){.position = scan->position};
     if (scan->position >= scan->end) {
         return ERR_NOT_FOUND;
     }
