@@ -309,6 +309,16 @@ static void controller_lead(void *arg, int32_t term)
     }
 }
 
+static void controller_lacks_room(void *arg)
+{
+    const struct controller_options *options =
+        &((struct controller *)arg)->options;
+
+    if (options->make_room != NULL) {
+        options->make_room(options->arg);
+    }
+}
+
 static struct str controller_opening(void *arg)
 {
     return controller_boot_opening(arg);
@@ -352,6 +362,7 @@ static enum err controller_open_quorum(struct controller *controller,
                                      .machine = &controller->machine,
                                      .on_lead = controller_lead,
                                      .opening = controller_opening,
+                                     .lacks_room = controller_lacks_room,
                                      .failed = controller_failed,
                                      .arg = controller};
 

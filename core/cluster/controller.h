@@ -39,8 +39,9 @@ struct controller_options {
     uint32_t producers_max; /* that a partition remembers; 0: any number */
     uint64_t reserve_bytes; /* of the disk: what grows is refused below it */
     uint64_t clean_start;   /* the run that ended cleanly; 0: none */
-    /* The volume is full but for a little, and a change that makes room wants
-     * to be written: gives back what is held ready for it. NULL: nothing is. */
+    /* The volume is full but for a little, and something wants to be written
+     * that is needed, or that makes room: gives back what is held ready for it.
+     * NULL: nothing is. */
     void (*make_room)(void *arg);
     /* The node cannot go on (a disk failed, the state is not ours). */
     void (*failed)(void *arg, const struct why *why);

@@ -58,6 +58,15 @@ void quorum_fail_text(struct quorum *q, enum err err, const char *format, ...)
     quorum_fail(q, &why);
 }
 
+static void quorum_lacks_room(void *arg)
+{
+    struct quorum *q = arg;
+
+    if (q->options.lacks_room != NULL && !q->closing) {
+        q->options.lacks_room(q->options.arg);
+    }
+}
+
 static void quorum_storage_failed(void *arg, const struct why *why)
 {
     quorum_fail(arg, why);
@@ -499,6 +508,7 @@ enum err quorum_open(struct env *env, const struct quorum_options *options,
         .machine_applied = options->machine->applied(options->machine),
         .persisted = step_persisted,
         .failed = quorum_storage_failed,
+        .lacks_room = quorum_lacks_room,
         .arg = q,
     };
     err = storage_open(env, &storage, &q->storage, why);

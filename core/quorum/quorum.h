@@ -99,9 +99,13 @@ struct quorum_options {
     /* It does not, or no longer; leader: who does, 0: not known. NULL: not
      * told. */
     void (*on_follow)(void *arg, uint64_t leader);
+    /* An entry finds no space on the disk. It is tried again, and nothing is
+     * answered until there is some: whoever holds space ready gives it back.
+     * NULL: not told. */
+    void (*lacks_room)(void *arg);
     /* The node cannot go on. */
     void (*failed)(void *arg, const struct why *why);
-    void *arg; /* of the five */
+    void *arg; /* of the six */
 };
 
 /* Loads what is on disk. Blocks; on the owner loop or before it runs. The rest

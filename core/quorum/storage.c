@@ -16,6 +16,9 @@
  * log may be shorter, but never has an old end behind a new entry. Before it,
  * the mark in the file `term` is lowered: this loss is a lawful one.
  *
+ * An append that finds no space waits in its place, everything behind it too,
+ * and is tried again: a full disk costs time, not the node.
+ *
  * Invariants: (1) the queue, carried out, makes the disk's log equal to the
  * tail; (2) the mark is on disk in the log, at every moment; (3) no entry is
  * written or cut before this run is counted in the file `term`: who knows the
@@ -30,6 +33,7 @@ enum {
     /* A batch of entries: far below a segment, and an int32. */
     STORAGE_BATCH_BYTES_MAX = 4 * 1048576,
     STORAGE_LEFT_MS = 1000,
+    STORAGE_RETRY_MS = 500,
 };
 
 /* A batch to append, or (block == NULL) a cut. */
@@ -56,7 +60,9 @@ void storage_fail(struct storage *storage, const struct why *why)
     }
 }
 
+static void storage_pump(struct storage *storage);
 static void storage_pump_run(struct env_task *task);
+static void storage_retry(struct env_timer *timer);
 static void storage_abandon(struct storage *storage);
 
 static void storage_free(struct storage *storage)
@@ -87,6 +93,7 @@ enum err storage_open(struct env *env, const struct storage_options *options,
     storage->options = *options;
     storage->folder = mem_dupz(options->folder);
     storage->pump.run = storage_pump_run;
+    storage->retry.fire = storage_retry;
     list_init(&storage->queue);
     tail_init(&storage->tail, 1);
     err = storage_load(storage, why);
@@ -267,11 +274,53 @@ static void storage_job_flushed(struct waiter *waiter)
     storage->under_way--;
     index = storage_job_left(storage, job);
     storage_job_end(job);
+    if (storage->lacked_room) {
+        storage->lacked_room = false;
+        trace(TRACE_INFO, "quorum: entries are stored again");
+    }
     log_set_visible_end(storage->log, log_flushed_end(storage->log));
     if (index > storage->durable) {
         storage->durable = index;
         storage->options.persisted(storage->options.arg, index);
     }
+}
+
+/* No space: nothing was written, and nothing is lost. What was begun behind
+ * this job was refused with it, and all of it is begun again, in order. */
+static void storage_stall(struct storage_job *job)
+{
+    struct storage *storage = job->storage;
+
+    job->started = false;
+    storage->under_way--;
+    if (storage->stalled) {
+        return;
+    }
+    storage->stalled = true;
+    if (!storage->lacked_room) {
+        storage->lacked_room = true;
+        trace(
+            TRACE_WARN,
+            "quorum: entry %llu has no space: \"%s\" is on a volume with %llu "
+            "KiB left; it is tried again: free some space",
+            (unsigned long long)job->first, storage->folder,
+            (unsigned long long)disk_free_bytes(storage->env->disk,
+                                                storage->folder) >>
+                10);
+    }
+    storage->options.lacks_room(storage->options.arg);
+    env_timer_set(storage->env, &storage->retry, STORAGE_RETRY_MS);
+    if (storage->closed != NULL) {
+        env_soon(storage->env, &storage->pump);
+    }
+}
+
+static void storage_retry(struct env_timer *timer)
+{
+    struct storage *storage = container_of(timer, struct storage, retry);
+
+    storage->stalled = false;
+    storage_pump(storage);
 }
 
 static void storage_job_written(struct log_append *append, enum err err)
@@ -283,16 +332,13 @@ static void storage_job_written(struct log_append *append, enum err err)
     if (storage->broken) {
         return;
     }
+    if (err == ERR_FULL) {
+        storage_stall(job);
+        return;
+    }
     if (err != ERR_NONE) {
-        (void)why_set(
-            &why, err,
-            "could not store entry %llu: %s; \"%s\" is on a volume with %llu "
-            "KiB left%s",
-            (unsigned long long)job->first, err_text(err), storage->folder,
-            (unsigned long long)disk_free_bytes(storage->env->disk,
-                                                storage->folder) >>
-                10,
-            err == ERR_FULL ? ": free some space" : "");
+        (void)why_set(&why, err, "could not store entry %llu: %s",
+                      (unsigned long long)job->first, err_text(err));
         storage_fail(storage, &why);
         return;
     }
@@ -351,7 +397,8 @@ static void storage_pump(struct storage *storage)
     {
         struct storage_job *job = container_of(node, struct storage_job, node);
 
-        if (storage->broken || (job->block == NULL && storage->under_way > 0)) {
+        if (storage->broken || storage->stalled ||
+            (job->block == NULL && storage->under_way > 0)) {
             return;
         }
         if (job->block == NULL) {
@@ -535,6 +582,7 @@ static void storage_log_closed(void *arg)
 static void storage_abandon(struct storage *storage)
 {
     storage->abandoned = true;
+    env_timer_stop(storage->env, &storage->retry);
     list_each(node, &storage->queue)
     {
         watch_cancel(&container_of(node, struct storage_job, node)->waiter);
@@ -554,7 +602,7 @@ static void storage_pump_run(struct env_task *task)
 
     storage_pump(storage);
     if (storage->closed == NULL || storage->abandoned ||
-        (!storage->broken && !storage_is_quiet(storage))) {
+        (!storage->broken && !storage->stalled && !storage_is_quiet(storage))) {
         return;
     }
     if (!storage->broken && storage->durable > storage->kept.mark_index &&

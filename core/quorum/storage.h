@@ -25,6 +25,8 @@ struct storage_options {
     /* Entries up to index are on disk. Never inside a call of this module. */
     void (*persisted)(void *arg, uint64_t index);
     void (*failed)(void *arg, const struct why *why);
+    /* An entry finds no space on the disk; it is tried again. */
+    void (*lacks_room)(void *arg);
     void *arg;
 };
 

@@ -35,6 +35,9 @@ struct storage {
     uint64_t left_bytes;   /* on the volume, as far as is known */
     int64_t left_until_ms; /* then it is asked again */
     bool is_full;          /* as it was said last */
+    bool stalled;          /* an entry found no space: nothing is begun */
+    bool lacked_room;      /* as it was said last */
+    struct env_timer retry;
     bool saving;           /* a checkpoint, on a disk thread */
     bool broken;
     bool abandoned; /* the log is being closed, or was never open */

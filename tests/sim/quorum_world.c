@@ -6,7 +6,7 @@
  * Real quorum, real log, real frames; the disk loses what was not synced, the
  * network loses, doubles and delays, nodes are cut off, stall and die with torn
  * tails, the machine falls back to any state since its last checkpoint, disks
- * fail. A seed picks one, three or five voters. After 30 seconds of that, all
+ * are full for a while, or fail. A seed picks one, three or five voters. After 30 seconds of that, all
  * is well for a while, then nothing is proposed any more; and at the end:
  *
  *   - the state behind each index is the same on every node that ever had it;
@@ -43,6 +43,7 @@ struct node {
     struct quorum *quorum; /* NULL: down */
     int side;              /* of a cut network */
     bool dying;
+    bool is_full; /* its disk is, or nearly */
     struct simevent birth;
     /* The machine: what it holds now, and what would survive. */
     uint64_t applied;
@@ -292,7 +293,7 @@ static void node_failed(void *arg, const struct why *why)
 {
     struct node *n = arg;
 
-    if (n->fault.failed == 0) {
+    if (n->fault.failed == 0 && !n->is_full) {
         broken("node %llu failed: %s", (unsigned long long)n->id, why->text);
     }
     say("node %llu: its disk failed: %s", (unsigned long long)n->id, why->text);
@@ -356,7 +357,7 @@ static void node_open(void *arg)
     struct why why;
     enum err err = quorum_open(simenv_env(n->sim), &options, &n->quorum, &why);
 
-    if (err != ERR_NONE && n->fault.failed == 0) {
+    if (err != ERR_NONE && n->fault.failed == 0 && !n->is_full) {
         broken("node %llu does not start: %s", (unsigned long long)n->id,
                why.text);
     }
@@ -516,6 +517,10 @@ static void world_luck(void)
         if (!world->chaos) {
             n->side = 0;
         }
+        n->is_full = world->chaos && below(10) == 0;
+        simdisk_limit(n->disk, n->is_full ? simdisk_used_bytes(n->disk) +
+                                                below(4000)
+                                          : UINT64_MAX);
         simenv_set_pace(n->sim, pace);
     }
 }

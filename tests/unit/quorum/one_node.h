@@ -47,6 +47,7 @@ struct one_node {
     uint64_t leader;
     uint64_t lead_count;
     bool leads;
+    uint32_t lacks_room_count;
     bool has_opening;
     bool opened_before_lead; /* the command of the term, applied */
     /* Sent. */

@@ -272,6 +272,51 @@ static void a_disk_at_its_reserve_takes_only_what_is_vital(void **state)
     assert_int_equal(asks[1].err, ERR_NONE);
 }
 
+static void lacks_room(void *arg)
+{
+    ((struct one_node *)arg)->lacks_room_count++;
+}
+
+/* The disk is full to the last byte, whatever was found out a moment before:
+ * that costs time, and neither the node nor an answer. */
+static void an_entry_without_space_is_tried_again(void **state)
+{
+    struct one_node *n = *state;
+    struct one_ask asks[3];
+
+    n->options.lacks_room = lacks_room;
+    n = opened(state);
+    done(n, 1);
+    simdisk_limit(n->sim_disk, simdisk_used_bytes(n->sim_disk) + 50);
+    one_propose(n, &asks[0], 2);
+    simclock_run_for_ms(&n->clock, 10);
+    one_propose(n, &asks[1], 3);
+    simclock_run_for_ms(&n->clock, 5000);
+    assert_false(n->has_failed || asks[0].is_done || asks[1].is_done);
+    assert_in_range(n->lacks_room_count, 5, 15);
+    simdisk_limit(n->sim_disk, UINT64_MAX);
+    simclock_run_for_ms(&n->clock, 1000);
+    assert_true(asks[0].is_done && asks[1].is_done);
+    assert_int_equal(asks[0].err, ERR_NONE);
+    assert_int_equal(asks[1].err, ERR_NONE);
+    assert_int_equal(n->index_of[3], n->index_of[2] + 1);
+    done(n, 4);
+
+    /* A close does not wait for space. */
+    simdisk_limit(n->sim_disk, simdisk_used_bytes(n->sim_disk) + 50);
+    one_propose(n, &asks[2], 5);
+    simclock_run_for_ms(&n->clock, 600);
+    assert_false(asks[2].is_done);
+    one_close(n);
+    assert_int_equal(asks[2].err, ERR_UNKNOWN_OUTCOME);
+    simdisk_limit(n->sim_disk, UINT64_MAX);
+    one_open(n);
+    assert_int_equal(n->err, ERR_NONE);
+    one_settle(n);
+    assert_int_equal(n->index_of[5], 0);
+    done(n, 6);
+}
+
 /* The system is asked once a second: what is written meanwhile is counted. */
 static void what_is_written_counts_before_the_disk_is_asked_again(void **state)
 {
@@ -932,6 +977,7 @@ int main(void)
         ONE(more_than_the_bound_at_once_is_busy),
         ONE(more_bytes_than_the_bound_are_busy),
         ONE(a_disk_at_its_reserve_takes_only_what_is_vital),
+        ONE(an_entry_without_space_is_tried_again),
         ONE(what_is_written_counts_before_the_disk_is_asked_again),
         ONE(a_close_answers_what_is_open),
         ONE(a_proposal_may_be_made_again_from_its_done),
