@@ -3,6 +3,8 @@ flight, of many partitions, and such as may be refused."""
 from calls import fetch, to_produce
 from records import batches
 
+EARLIEST, LATEST = -2, -1
+
 
 def send(connection, topic, data, **how):
     """A Produce whose answer is not waited for; what receive() wants."""
@@ -27,7 +29,7 @@ def append_to_all(connection, topic, data, partitions):
 
 def read_all(connection, topic):
     """[(offset, value)] of all that consumers see of a topic."""
-    found, at = [], 0
+    found, (at,) = [], offsets(connection, topic, EARLIEST)
     while True:
         part = fetch(connection, topic, at)
         assert part["ErrorCode"] == 0, part
@@ -41,11 +43,11 @@ def read_all(connection, topic):
             at = one.base + one.last_delta + 1
 
 
-def ends(connection, topic, partitions=(0,)):
-    """The end that a consumer is told of each partition."""
+def offsets(connection, topic, which=LATEST, partitions=(0,)):
+    """The start or the end that a consumer is told of each partition."""
     answer = connection.call("ListOffsets", 4, ReplicaId=-1, Topics=[{
         "Name": topic, "Partitions": [
-            {"PartitionIndex": i, "Timestamp": -1} for i in partitions]}])
+            {"PartitionIndex": i, "Timestamp": which} for i in partitions]}])
     return [p["Offset"] for p in answer["Topics"][0]["Partitions"]]
 
 

@@ -76,8 +76,9 @@ class Idempotent:
 class Plain:
     """Sends one record after the other and never again."""
 
-    def __init__(self, topic, acks=-1):
-        self.topic, self.acks = topic, acks
+    def __init__(self, topic, padding=0):
+        self.topic = topic
+        self.padding = b"-" * padding
         self.next = 0
         self.acked = {}  # number: offset
 
@@ -85,8 +86,8 @@ class Plain:
         with node.connect() as connection:
             while self.next < total:
                 number, self.next = self.next, self.next + 1
-                send(connection, self.topic, batch([b"p-%d" % number]),
-                     acks=self.acks)
+                send(connection, self.topic,
+                     batch([b"p-%d-%s" % (number, self.padding)]))
                 part = receive(connection)
                 if part["ErrorCode"] == 0:
                     self.acked[number] = part["BaseOffset"]
@@ -101,6 +102,25 @@ class Plain:
             assert where.get(number) == offset, (
                 f"{number} was acknowledged at {offset}, "
                 f"is at {where.get(number)}")
+
+
+class Aged(Plain):
+    """A plain producer to a topic that keeps its last `kept` bytes."""
+
+    def __init__(self, topic, padding, kept):
+        super().__init__(topic, padding)
+        self.kept = kept
+        self.start = 0
+
+    def check(self, found):
+        start = found[0][0] if found else 0
+        assert start >= self.start, "what was deleted is back"
+        # The last may have been written and lost.
+        assert start == 0 or (
+            (len(found) + 2) * len(self.padding) >= self.kept), len(found)
+        self.start = start
+        self.acked = {n: o for n, o in self.acked.items() if o >= start}
+        super().check(found)
 
 
 class Committer:

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from ask import append_to_all, ends
+from ask import append_to_all, offsets
 from calls import append, create, fetch
 from node import PROGRAM
 from records import HEAD_SIZE, batch, batches
@@ -78,7 +78,7 @@ def test_a_flipped_bit_is_reported_not_cut(node, end, padding):
             append(connection, "t", batch([b"next"]), partition=n)
             assert path.read_bytes().startswith(hurt[n]), "something is cut"
             assert not list(path.parent.glob("*.cut*"))
-        assert ends(connection, "t", range(PARTITIONS)) == [
+        assert offsets(connection, "t", partitions=range(PARTITIONS)) == [
             BATCHES + 1] * PARTITIONS
     told = node.log.read_text().splitlines()
     for n, path in enumerate(paths):

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from ask import ends, new_producer, receive, send
+from ask import new_producer, offsets, receive, send
 from calls import commit, create, delete, produce
 from records import batch
 
@@ -163,7 +163,7 @@ def test_consumers_see_only_what_is_on_disk(watched):
         before = last(watched)
         seen = []
         while not seen or seen[-1] < 100:
-            seen += ends(watched.connection, "t")
+            seen += offsets(watched.connection, "t")
         for i in range(100):
             receive(producer, producer.correlation - 99 + i)
     events = watched.events()

@@ -11,7 +11,9 @@ import time
 
 import pytest
 
-from load import Load, TOPICS
+from ask import read_all
+from calls import create
+from load import Aged, Load
 from node import SHIMS
 import power
 
@@ -21,6 +23,29 @@ ROUNDS = int(os.environ.get("ROUNDS", 3 if FAST else 10))
 FOREVER = 1 << 40
 MIB = 1 << 20
 SMALL = {"segment.bytes": str(MIB)}
+
+
+class LongLoad(Load):
+    """With segments that roll, and a topic whose old ones are deleted."""
+    TURNS = {**Load.TURNS, "aged": 20}
+
+    def __init__(self, node):
+        with node.connect() as connection:
+            super().__init__(connection, MIB // 200, **SMALL)
+            create(connection, "aged", **SMALL, **{
+                "retention.bytes": str(2 * MIB), "file.delete.delay.ms": "9"})
+        self.aged = Aged("aged", MIB // 20, 2 * MIB)
+
+    def check(self, node):
+        super().check(node)
+        with node.connect() as connection:
+            self.aged.check(read_all(connection, "aged"))
+
+
+@pytest.fixture
+def node(node):
+    node.settings["storage.retention_check"] = "50ms"
+    return node
 
 
 def test_what_a_cut_leaves(tmp_path):
@@ -78,15 +103,15 @@ def test_the_journal_misses_nothing(node, end):
     """Played to its end it gives the very files: no call of the release
     binary goes past the shim."""
     node.start(journal=True, **({} if end == "stop" else {
-        "FAULT_HOW": "kill", "FAULT_CALLS": "write", "FAULT_AT": 300}))
-    with node.connect() as connection:
-        load = Load(connection, MIB // 10, **SMALL)
-    load.run(node, times=3)
+        "FAULT_HOW": "kill", "FAULT_CALLS": "write", "FAULT_AT": 50,
+        "FAULT_PATHS": "/aged-0/"}))
+    load = LongLoad(node)
+    load.run(node, times=10)
     if end == "stop":
         node.stop()
     assert node.ended() == (0 if end == "stop" else -9)
     cut = node.power_cut()
-    assert len(list(node.data.glob(f"log/{TOPICS[0]}-0/*.log"))) > 2
+    assert len(list(node.data.glob("log/aged-0/*.log"))) > 1
     assert power.difference(cut.left("all"),
                             power.Disk(node.disk).left("all")) is None
 
@@ -118,8 +143,7 @@ def test_rounds_of_power_cuts_under_load(node, how, record_property):
     chance = random.Random(seed)
     print(f"SEED={seed} ROUNDS={ROUNDS}")
     node.start()
-    with node.connect() as connection:
-        load = Load(connection, MIB // 200, **SMALL)
+    load = LongLoad(node)
     node.stop()
     lost = 0
     for turn in range(ROUNDS):
@@ -133,4 +157,5 @@ def test_rounds_of_power_cuts_under_load(node, how, record_property):
     load.finish(node)
     record_property(
         "told", f"{ROUNDS} power cuts that keep {how} of {lost} pending "
-        f"changes: {load.acked()} acknowledged, 0 lost, 0 doubled")
+        f"changes: {load.acked()} acknowledged, 0 lost, 0 doubled, "
+        f"{load.aged.start} forgotten")

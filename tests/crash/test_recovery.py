@@ -5,7 +5,7 @@ import time
 
 import pytest
 
-from ask import ends, read_all, receive, send
+from ask import offsets, read_all, receive, send
 from calls import append, create
 from records import batch
 
@@ -81,7 +81,7 @@ def test_only_the_unflushed_tail_of_a_large_log_is_read(
     assert size > count * (MIB - 1000)
     assert read <= tail + 2 * MIB
     with node.connect() as connection:
-        assert ends(connection, "t") == [count + 10]
+        assert offsets(connection, "t") == [count + 10]
     node.stop()
     trace = Trace(node)
     assert trace.bytes(".log") <= MIB, "after a clean stop"

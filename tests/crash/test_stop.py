@@ -3,7 +3,7 @@ import time
 
 import pytest
 
-from ask import append_to_all, ends, read_all
+from ask import append_to_all, offsets, read_all
 from calls import create
 from records import batch
 
@@ -33,7 +33,7 @@ def test_a_stop_ends_in_time_though_the_disk_is_slow(node):
     # Which it does; and in its turn seals them all, now that syncs are quick.
     node.start(120)
     with node.connect(timeout=60) as connection:
-        assert ends(connection, "t", ALL) == [1] * PARTITIONS
+        assert offsets(connection, "t", partitions=ALL) == [1] * PARTITIONS
         assert [v for _, v in read_all(connection, "t")] == [b"here"]
     stop(node)
     assert node.told().rstrip().splitlines()[-1].startswith(
