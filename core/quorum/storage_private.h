@@ -38,7 +38,7 @@ struct storage {
     bool stalled;          /* an entry found no space: nothing is begun */
     bool lacked_room;      /* as it was said last */
     struct env_timer retry;
-    bool saving;           /* a checkpoint, on a disk thread */
+    bool saving; /* a checkpoint, on a disk thread */
     bool broken;
     bool abandoned; /* the log is being closed, or was never open */
     void (*closed)(void *arg);

@@ -6,8 +6,9 @@
  * Real quorum, real log, real frames; the disk loses what was not synced, the
  * network loses, doubles and delays, nodes are cut off, stall and die with torn
  * tails, the machine falls back to any state since its last checkpoint, disks
- * are full for a while, or fail. A seed picks one, three or five voters. After 30 seconds of that, all
- * is well for a while, then nothing is proposed any more; and at the end:
+ * are full for a while, or fail. A seed picks one, three or five voters. After
+ * 30 seconds of that, all is well for a while, then nothing is proposed any
+ * more; and at the end:
  *
  *   - the state behind each index is the same on every node that ever had it;
  *   - each term had one leader;
