@@ -94,8 +94,10 @@ static enum err storage_open_log(struct storage *storage, struct why *why)
     }
     if (report.damaged_offset >= 0) {
         return why_set(why, ERR_DAMAGED,
-                       "entry %lld is damaged: file \"%s\", position %llu",
-                       (long long)report.damaged_offset, report.damaged_file,
+                       "entry %lld is damaged: file \"%s/log/%s\", position "
+                       "%llu; restore the data folder from a backup",
+                       (long long)report.damaged_offset, storage->folder,
+                       report.damaged_file,
                        (unsigned long long)report.damaged_position);
     }
     if (report.end_offset < report.start_offset || report.start_offset < 1) {
@@ -149,9 +151,11 @@ static enum err storage_scan_range(struct storage *storage,
     err = log_read(storage->log, (int64_t)before + 1, STORAGE_READ_BYTES, true,
                    &range);
     if (err != ERR_NONE || range.bytes == 0) {
-        return why_set(why, err == ERR_NONE ? ERR_DAMAGED : err,
-                       "could not read entry %llu",
-                       (unsigned long long)(before + 1));
+        return why_set(
+            why, err == ERR_NONE ? ERR_DAMAGED : err,
+            "could not read entry %llu from \"%s/log\"%s",
+            (unsigned long long)(before + 1), storage->folder,
+            err == ERR_DISK ? "" : "; restore the data folder from a backup");
     }
     into = arena_raw(&block->arena, range.bytes);
     err = log_range_read(&range, into, why);

@@ -788,6 +788,24 @@ static void a_flipped_byte_below_the_flushed_end_stops_it(void **state)
     assert_int_equal(n->apply_count, 40);
 }
 
+static void what_is_damaged_says_where_and_what_helps(void **state)
+{
+    struct one_node *n = opened(state);
+
+    for (uint32_t i = 1; i <= 20; i++) {
+        done(n, i);
+    }
+    simclock_run_for_ms(&n->clock, 2000);
+    one_die(n, 0);
+    rot_entries(n, 200);
+    ends_damaged(n, "\"/quorum/log/00000000000000000001.log\", position");
+    ends_damaged(n, "restore the data folder from a backup");
+    rot_entries(n, 200);
+    one_open(n);
+    assert_int_equal(n->err, ERR_NONE);
+    one_settle(n);
+}
+
 static void a_lost_term_does_not_start(void **state)
 {
     struct one_node *n = opened(state);
@@ -996,6 +1014,7 @@ int main(void)
         ONE(a_log_shorter_than_the_machine_does_not_start),
         ONE(a_log_shorter_than_its_mark_does_not_start),
         ONE(a_flipped_byte_below_the_flushed_end_stops_it),
+        ONE(what_is_damaged_says_where_and_what_helps),
         ONE(a_lost_term_does_not_start),
         ONE(a_damaged_term_does_not_start),
         ONE(a_damaged_checkpoint_does_not_start),
