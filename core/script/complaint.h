@@ -10,12 +10,13 @@
 
 enum { COMPLAINTS_MAX = 100 }; /* told; the others are counted */
 
+/* In the arena, with its texts. */
 struct complaint {
     struct value_place place;
     const char *path; /* "topics.orders.partitions"; NULL: none */
     const char *text;
-    bool missing;
-    size_t order;
+    bool missing; /* what is not there: told after the others */
+    size_t order; /* in which they came */
     struct complaint *next;
 };
 

@@ -30,6 +30,7 @@ enum {
     EVALUATE_DEPTH_MAX = 24,
 };
 
+/* Borrowed until evaluate_file() returns. */
 struct evaluate_input {
     struct disk *disk;
     const char *path; /* of the file; also its name in complaints */

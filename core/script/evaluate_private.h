@@ -12,16 +12,17 @@ struct evaluate_file {
     bool running;
 };
 
+/* A run, from its begin to the values. */
 struct evaluate {
-    const struct evaluate_input *input;
+    const struct evaluate_input *input; /* borrowed, as are complaints, root */
     struct complaints *complaints;
     struct lines lines;
     struct vm vm;
     struct evaluate_file files[EVALUATE_FILES_MAX];
     int file_count;
     struct value *root;
-    size_t value_count;
-    size_t text_bytes;
+    size_t value_count; /* so far; EVALUATE_VALUES_MAX at most */
+    size_t text_bytes;  /* EVALUATE_TEXT_BYTES_MAX at most */
 };
 
 /* An opaque value in Lua: a full userdata with this metatable name. */

@@ -1,16 +1,4 @@
-/* record.c - walking over the records of a batch.
- *
- *  bytes      field              as
- *  1 to 5     length             varint: of all that follows
- *  1          attributes         int8, unused
- *  1 to 10    timestamp delta    varlong, to the batch's base timestamp, ms
- *  1 to 5     offset delta       varint, to the batch's base offset
- *  1 to 5     key length         varint; -1: null, and no bytes
- *             key
- *  1 to 5     value length       varint; -1: null, and no bytes
- *             value
- *  1 to 5     count of headers   varint
- *             each: key length, key, value length (-1: null), value
+/* record.c - walking over the records of a batch. The bytes: record.h.
  *
  * 1. record_read_short() takes a common record in one go: nearly all are short,
  *    have no headers and are not the last ones of their batch. It needs no

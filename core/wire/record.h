@@ -1,8 +1,16 @@
 /* record.h - the records inside a batch.
  *
- *   length varint, attributes int8, timestamp delta varlong, offset delta
- * varint, key and value (a varint length, -1 for null, and bytes), a varint
- * count of headers, each a key that is never null and a value
+ *   bytes      field              as
+ *   1 to 5     length             varint: of all that follows
+ *   1          attributes         int8, unused
+ *   1 to 10    timestamp delta    varlong, to the batch's base timestamp, ms
+ *   1 to 5     offset delta       varint, to the batch's base offset
+ *   1 to 5     key length         varint; -1: null, and no bytes
+ *              key
+ *   1 to 5     value length       varint; -1: null, and no bytes
+ *              value
+ *   1 to 5     count of headers   varint
+ *              each: key length, key, value length (-1: null), value
  *
  * All varints are zigzag. Keys, values and headers are slices of the payload;
  * nothing is allocated. Any thread.
@@ -14,9 +22,10 @@
 
 struct batch_header;
 
+/* Slices are of the payload. */
 struct record {
-    int32_t offset_delta;
-    int64_t timestamp_delta;
+    int32_t offset_delta;    /* to the batch's base offset */
+    int64_t timestamp_delta; /* ms, to the batch's base timestamp */
     int8_t attributes;
     int32_t headers_count;
     struct str key;     /* null: no key */

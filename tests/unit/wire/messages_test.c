@@ -37,29 +37,45 @@ static struct str encode(const struct wire_message *message, int version,
     return writer_output(&w);
 }
 
+/* A message of the seed, encoded, and room to decode it into. */
+struct sample {
+    struct arena arena; /* of all of it */
+    uint64_t state;     /* of the random numbers to come */
+    void *in;
+    void *out;
+    struct str bytes;
+};
+
+static struct sample sample_of(const struct wire_message *message, int version,
+                               uint64_t seed)
+{
+    struct sample s = {.state = seed};
+
+    s.in = wire_value_fill(message, version, &s.state, &s.arena);
+    s.out = arena_alloc(&s.arena, message->top->size);
+    s.bytes = encode(message, version, s.in, &s.arena);
+    return s;
+}
+
 static void check_round_trip(const struct wire_message *message, int version,
                              uint64_t seed)
 {
-    struct arena arena = {0};
-    uint64_t state = seed;
-    void *in = wire_value_fill(message, version, &state, &arena);
-    void *out = arena_alloc(&arena, message->top->size);
-    struct str first = encode(message, version, in, &arena);
+    struct sample s = sample_of(message, version, seed);
     struct str before, after;
     struct reader r;
 
-    reader_init(&r, first.ptr, first.len);
-    message->decode(&r, &arena, (int16_t)version, out);
-    before = wire_value_dump(message, version, in, &arena);
-    after = wire_value_dump(message, version, out, &arena);
+    reader_init(&r, s.bytes.ptr, s.bytes.len);
+    message->decode(&r, &s.arena, (int16_t)version, s.out);
+    before = wire_value_dump(message, version, s.in, &s.arena);
+    after = wire_value_dump(message, version, s.out, &s.arena);
     if (reader_finish(&r) || !str_eq(before, after) ||
-        !str_eq(first, encode(message, version, out, &arena))) {
+        !str_eq(s.bytes, encode(message, version, s.out, &s.arena))) {
         printf("%s version %d seed %llu\n  %.*s\n  %.*s\n", message->name,
                version, (unsigned long long)seed, STR_ARG(before),
                STR_ARG(after));
         fail();
     }
-    arena_reset(&arena);
+    arena_reset(&s.arena);
 }
 
 static void what_is_encoded_is_decoded(void **state)
@@ -72,18 +88,14 @@ static void what_is_encoded_is_decoded(void **state)
 static void check_mutation(const struct wire_message *message, int version,
                            uint64_t seed)
 {
-    struct arena arena = {0};
-    uint64_t state = seed;
-    void *in = wire_value_fill(message, version, &state, &arena);
-    void *out = arena_alloc(&arena, message->top->size);
-    struct str good = encode(message, version, in, &arena);
-    char *bytes = test_malloc(good.len + 1);
-    size_t count = good.len;
+    struct sample s = sample_of(message, version, seed);
+    char *bytes = test_malloc(s.bytes.len + 1);
+    size_t count = s.bytes.len;
     struct reader r;
 
-    memcpy(bytes, good.ptr, good.len);
-    for (uint64_t n = fixture_random(&state) % 4; n > 0 && count > 0; n--) {
-        uint64_t what = fixture_random(&state);
+    memcpy(bytes, s.bytes.ptr, s.bytes.len);
+    for (uint64_t n = fixture_random(&s.state) % 4; n > 0 && count > 0; n--) {
+        uint64_t what = fixture_random(&s.state);
         bytes[(what >> 8) % count] = (char)(what >> 40);
         if ((what & 15) == 0) {
             count = (what >> 16) % count;
@@ -91,12 +103,12 @@ static void check_mutation(const struct wire_message *message, int version,
     }
     bytes = test_realloc(bytes, MAX(count, (size_t)1));
     reader_init(&r, bytes, count);
-    message->decode(&r, &arena, (int16_t)version, out);
+    message->decode(&r, &s.arena, (int16_t)version, s.out);
     if (!r.failed) {
-        encode(message, version, out, &arena);
+        encode(message, version, s.out, &s.arena);
     }
     test_free(bytes);
-    arena_reset(&arena);
+    arena_reset(&s.arena);
 }
 
 static void hostile_bytes_only_make_a_decoder_fail(void **state)
@@ -107,20 +119,16 @@ static void hostile_bytes_only_make_a_decoder_fail(void **state)
 static void check_truncation(const struct wire_message *message, int version,
                              uint64_t seed)
 {
-    struct arena arena = {0};
-    uint64_t state = seed;
-    void *in = wire_value_fill(message, version, &state, &arena);
-    void *out = arena_alloc(&arena, message->top->size);
-    struct str good = encode(message, version, in, &arena);
+    struct sample s = sample_of(message, version, seed);
 
-    for (size_t count = 0; count < MIN(good.len, (size_t)200); count++) {
+    for (size_t count = 0; count < MIN(s.bytes.len, (size_t)200); count++) {
         struct reader r;
 
-        reader_init(&r, good.ptr, count);
-        message->decode(&r, &arena, (int16_t)version, out);
+        reader_init(&r, s.bytes.ptr, count);
+        message->decode(&r, &s.arena, (int16_t)version, s.out);
         assert_true(r.failed);
     }
-    arena_reset(&arena);
+    arena_reset(&s.arena);
 }
 
 static void a_message_that_ends_early_is_refused(void **state)
