@@ -10,7 +10,7 @@
 #include "log/small_files.h"
 #include "log/epochs_core.h"
 #include "log/names.h"
-#include "log/producer_state_core.h"
+#include "log/producer_files_core.h"
 #include "log/scan.h"
 #include <inttypes.h>
 #include <stdarg.h>
@@ -393,12 +393,12 @@ static void dump_state(struct dump *d, const char *name, bool is_deep)
         err = small_files_load_state(d->disk, path, &offset, &bytes, &count,
                                      NULL);
         err = err ? err
-                  : producer_state_decode_deep(&state, str_sub(bytes, count));
+                  : producer_files_decode_deep(&state, str_sub(bytes, count));
     } else {
         err = disk_read_all(d->disk, path, DUMP_FILE_MAX, &bytes, &count, NULL);
         err =
             err ? err
-                : producer_state_decode_kafka(&state, str_sub(bytes, count), 0);
+                : producer_files_decode_kafka(&state, str_sub(bytes, count), 0);
     }
     if (err && err != ERR_NOT_FOUND) {
         dump_problem(d, name, 0, offset, "producers' state cannot be read: %s",

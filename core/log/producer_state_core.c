@@ -1,31 +1,14 @@
-/* producer_state_core.c - Kafka's rules of idempotence, and their two files.
+/* producer_state_core.c - Kafka's rules of idempotence.
  *
  * A chained hash table of small entries; the ids are given out by ourselves,
- * so the hash needs no secret.
- *
- * .snapshot: int16 version = 1, uint32 CRC-32C of what follows, int32 count,
- * then of each: int64 id, int16 epoch, int32 last sequence, int64 last offset,
- * int32 offset delta, int64 timestamp, int32 coordinator epoch, int64 first
- * offset of the open transaction.
- *
- * Deep: int32 count, then of each: int64 id, int16 epoch, int64 seen at,
- * int32 coordinator epoch, int64 first offset of the open transaction, int8
- * count of batches, and of each of these, oldest first: int32 last sequence,
- * int64 last offset, int32 offset delta, int64 timestamp. */
+ * so the hash needs no secret. */
 #include "log/producer_state_core.h"
 
-#include "base/bytes.h"
-#include "base/crc32c.h"
 #include "base/mem.h"
-#include "base/must.h"
+#include "log/producer_files_core.h"
 
 enum {
     PRODUCER_STATE_SLOTS_MIN = 16,
-    PRODUCER_STATE_VERSION = 1,
-    PRODUCER_STATE_HEAD_BYTES = 10,
-    PRODUCER_STATE_ENTRY_BYTES = 46,
-    PRODUCER_STATE_DEEP_BYTES = 31,
-    PRODUCER_STATE_BATCH_BYTES = 24,
 };
 
 /* A batch that was taken, and what was known of its producer before. */
@@ -151,6 +134,14 @@ static struct producer_entry *producer_state_add(struct producer_state *state,
     return entry;
 }
 
+struct producer_entry *producer_state_put(struct producer_state *state,
+                                          int64_t producer_id)
+{
+    struct producer_entry *entry = producer_state_entry(state, producer_id);
+
+    return entry != NULL ? entry : producer_state_add(state, producer_id);
+}
+
 void producer_state_clear(struct producer_state *state)
 {
     for (uint32_t i = 0; i < state->slot_count; i++) {
@@ -272,10 +263,7 @@ void producer_state_note(struct producer_state *state,
     if (batch->producer_id < 0) {
         return;
     }
-    entry = producer_state_entry(state, batch->producer_id);
-    if (entry == NULL) {
-        entry = producer_state_add(state, batch->producer_id);
-    }
+    entry = producer_state_put(state, batch->producer_id);
     list_remove(&entry->node);
     list_push(&state->oldest, &entry->node);
     entry->seen_ms = MAX(entry->seen_ms, seen_ms);
@@ -401,7 +389,7 @@ static void producer_state_undo(struct producer_state *state,
         return;
     }
     /* It may have gone meanwhile, for want of room. */
-    entry = entry != NULL ? entry : producer_state_add(state, id);
+    entry = producer_state_put(state, id);
     next = entry->next;
     node = entry->node;
     *entry = taken->before;
@@ -429,210 +417,6 @@ void producer_state_give_back(struct producer_state *state)
     if (count > 0) {
         producer_state_drop_taken(state, count);
     }
-}
-
-/* How many batches of the entry lie below before_offset: the older ones. */
-static uint8_t producer_state_below(const struct producer_entry *entry,
-                                    int64_t before_offset)
-{
-    uint8_t count = entry->count;
-
-    while (count > 0 &&
-           entry->batches[count - 1].last_offset >= before_offset) {
-        count--;
-    }
-    return count;
-}
-
-/* Calls each for all entries: slot by slot. */
-#define producer_state_each(state, entry)                                      \
-    for (uint32_t i_ = 0; i_ < (state)->slot_count; i_++)                      \
-        for (const struct producer_entry *entry = (state)->slots[i_];          \
-             entry != NULL; entry = entry->next)
-
-/* Whether the entry says anything as of before_offset. */
-static bool producer_state_has(const struct producer_entry *entry,
-                               int64_t before_offset)
-{
-    return !entry->awaits && (entry->count == 0 ||
-                              producer_state_below(entry, before_offset) > 0);
-}
-
-char *producer_state_encode_kafka(const struct producer_state *state,
-                                  int64_t before_offset, size_t *bytes)
-{
-    char *all = mem_zalloc(PRODUCER_STATE_HEAD_BYTES +
-                           (size_t)state->count * PRODUCER_STATE_ENTRY_BYTES);
-    uint8_t *at = (uint8_t *)all + PRODUCER_STATE_HEAD_BYTES;
-    int32_t count = 0;
-
-    producer_state_each(state, entry)
-    {
-        uint8_t below = producer_state_below(entry, before_offset);
-        struct producer_batch none = {-1, 0, -1, entry->seen_ms};
-        const struct producer_batch *last =
-            below > 0 ? &entry->batches[below - 1] : &none;
-
-        if (!producer_state_has(entry, before_offset)) {
-            continue;
-        }
-        bytes_put_i64(at, entry->producer_id);
-        bytes_put_i16(at + 8, entry->epoch);
-        bytes_put_i32(at + 10, last->last_sequence);
-        bytes_put_i64(at + 14, last->last_offset);
-        bytes_put_i32(at + 22, last->offset_delta);
-        bytes_put_i64(at + 26, last->timestamp);
-        bytes_put_i32(at + 34, entry->coordinator_epoch);
-        bytes_put_i64(at + 38, entry->txn_first_offset < before_offset
-                                   ? entry->txn_first_offset
-                                   : -1);
-        at += PRODUCER_STATE_ENTRY_BYTES;
-        count++;
-    }
-    *bytes = (size_t)(at - (uint8_t *)all);
-    bytes_put_i16(all, PRODUCER_STATE_VERSION);
-    bytes_put_i32(all + 6, count);
-    bytes_put_u32(all + 2, crc32c(0, all + 6, *bytes - 6));
-    return all;
-}
-
-char *producer_state_encode_deep(const struct producer_state *state,
-                                 int64_t before_offset, size_t *bytes)
-{
-    size_t each = PRODUCER_STATE_DEEP_BYTES +
-                  PRODUCER_STATE_DEPTH * PRODUCER_STATE_BATCH_BYTES;
-    char *all = mem_zalloc(4 + (size_t)state->count * each);
-    uint8_t *at = (uint8_t *)all + 4;
-    int32_t count = 0;
-
-    producer_state_each(state, entry)
-    {
-        uint8_t below = producer_state_below(entry, before_offset);
-
-        if (!producer_state_has(entry, before_offset)) {
-            continue;
-        }
-        bytes_put_i64(at, entry->producer_id);
-        bytes_put_i16(at + 8, entry->epoch);
-        bytes_put_i64(at + 10, entry->seen_ms);
-        bytes_put_i32(at + 18, entry->coordinator_epoch);
-        bytes_put_i64(at + 22, entry->txn_first_offset < before_offset
-                                   ? entry->txn_first_offset
-                                   : -1);
-        at[30] = below;
-        at += PRODUCER_STATE_DEEP_BYTES;
-        for (uint8_t i = 0; i < below; i++) {
-            bytes_put_i32(at, entry->batches[i].last_sequence);
-            bytes_put_i64(at + 4, entry->batches[i].last_offset);
-            bytes_put_i32(at + 12, entry->batches[i].offset_delta);
-            bytes_put_i64(at + 16, entry->batches[i].timestamp);
-            at += PRODUCER_STATE_BATCH_BYTES;
-        }
-        count++;
-    }
-    *bytes = (size_t)(at - (uint8_t *)all);
-    bytes_put_i32(all, count);
-    return all;
-}
-
-enum err producer_state_decode_kafka(struct producer_state *state,
-                                     struct str bytes, int64_t saved_ms)
-{
-    const uint8_t *at = (const uint8_t *)bytes.ptr;
-    int32_t count = 0;
-
-    if (bytes.len < PRODUCER_STATE_HEAD_BYTES ||
-        bytes_get_i16(at) != PRODUCER_STATE_VERSION ||
-        bytes_get_u32(at + 2) != crc32c(0, at + 6, bytes.len - 6)) {
-        return ERR_CORRUPT;
-    }
-    count = bytes_get_i32(at + 6);
-    if (count < 0 ||
-        bytes.len != PRODUCER_STATE_HEAD_BYTES +
-                         (size_t)count * PRODUCER_STATE_ENTRY_BYTES) {
-        return ERR_CORRUPT;
-    }
-    producer_state_clear(state);
-    at += PRODUCER_STATE_HEAD_BYTES;
-    for (int32_t i = 0; i < count; i++, at += PRODUCER_STATE_ENTRY_BYTES) {
-        int64_t id = bytes_get_i64(at);
-        struct producer_entry *entry = producer_state_entry(state, id);
-
-        if (entry == NULL) {
-            entry = producer_state_add(state, id);
-        }
-        entry->epoch = bytes_get_i16(at + 8);
-        entry->count = 0;
-        if (bytes_get_i32(at + 10) >= 0) {
-            entry->batches[entry->count++] =
-                (struct producer_batch){.last_sequence = bytes_get_i32(at + 10),
-                                        .last_offset = bytes_get_i64(at + 14),
-                                        .offset_delta = bytes_get_i32(at + 22),
-                                        .timestamp = bytes_get_i64(at + 26)};
-        }
-        entry->seen_ms = saved_ms;
-        entry->coordinator_epoch = bytes_get_i32(at + 34);
-        entry->txn_first_offset = bytes_get_i64(at + 38);
-    }
-    return ERR_NONE;
-}
-
-/* Whether count entries end where the bytes do. */
-static bool producer_state_is_deep(const uint8_t *at, size_t left,
-                                   int32_t count)
-{
-    for (int32_t i = 0; i < count; i++) {
-        size_t batches;
-
-        if (left < PRODUCER_STATE_DEEP_BYTES || at[30] > PRODUCER_STATE_DEPTH) {
-            return false;
-        }
-        batches = (size_t)at[30] * PRODUCER_STATE_BATCH_BYTES;
-        left -= PRODUCER_STATE_DEEP_BYTES;
-        at += PRODUCER_STATE_DEEP_BYTES;
-        if (left < batches) {
-            return false;
-        }
-        left -= batches;
-        at += batches;
-    }
-    return left == 0;
-}
-
-enum err producer_state_decode_deep(struct producer_state *state,
-                                    struct str bytes)
-{
-    const uint8_t *at = (const uint8_t *)bytes.ptr;
-    int32_t count = bytes.len < 4 ? -1 : bytes_get_i32(at);
-
-    if (count < 0 || !producer_state_is_deep(at + 4, bytes.len - 4, count)) {
-        return ERR_CORRUPT;
-    }
-    producer_state_clear(state);
-    at += 4;
-    for (int32_t i = 0; i < count; i++) {
-        int64_t id = bytes_get_i64(at);
-        struct producer_entry *entry = producer_state_entry(state, id);
-
-        if (entry == NULL) {
-            entry = producer_state_add(state, id);
-        }
-        entry->epoch = bytes_get_i16(at + 8);
-        entry->seen_ms = bytes_get_i64(at + 10);
-        entry->coordinator_epoch = bytes_get_i32(at + 18);
-        entry->txn_first_offset = bytes_get_i64(at + 22);
-        entry->count = at[30];
-        at += PRODUCER_STATE_DEEP_BYTES;
-        for (uint8_t b = 0; b < entry->count; b++) {
-            entry->batches[b] =
-                (struct producer_batch){.last_sequence = bytes_get_i32(at),
-                                        .last_offset = bytes_get_i64(at + 4),
-                                        .offset_delta = bytes_get_i32(at + 12),
-                                        .timestamp = bytes_get_i64(at + 16)};
-            at += PRODUCER_STATE_BATCH_BYTES;
-        }
-    }
-    return ERR_NONE;
 }
 
 static enum err producer_state_on_check(struct log_producers *producers,
@@ -687,8 +471,8 @@ static void producer_state_on_save(struct log_producers *producers,
 {
     struct producer_state *state = producer_state_of(producers);
 
-    *kafka = producer_state_encode_kafka(state, before_offset, kafka_bytes);
-    *deep = producer_state_encode_deep(state, before_offset, deep_bytes);
+    *kafka = producer_files_encode_kafka(state, before_offset, kafka_bytes);
+    *deep = producer_files_encode_deep(state, before_offset, deep_bytes);
 }
 
 static enum err producer_state_on_load(struct log_producers *producers,
@@ -698,9 +482,9 @@ static enum err producer_state_on_load(struct log_producers *producers,
     struct producer_state *state = producer_state_of(producers);
 
     if (!str_is_null(deep)) {
-        return producer_state_decode_deep(state, deep);
+        return producer_files_decode_deep(state, deep);
     }
-    return producer_state_decode_kafka(state, kafka, saved_ms);
+    return producer_files_decode_kafka(state, kafka, saved_ms);
 }
 
 static void producer_state_on_expire(struct log_producers *producers,

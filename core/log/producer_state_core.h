@@ -86,17 +86,8 @@ void producer_state_expire(struct producer_state *state, int64_t wall_ms);
 const struct producer_entry *
 producer_state_find(const struct producer_state *state, int64_t producer_id);
 
-/* Kafka's .snapshot, version 1: the last batch of each. From mem_. */
-char *producer_state_encode_kafka(const struct producer_state *state,
-                                  int64_t before_offset, size_t *bytes);
-/* Ours: all that is remembered. From mem_. */
-char *producer_state_encode_deep(const struct producer_state *state,
-                                 int64_t before_offset, size_t *bytes);
-/* Replace what is there. Errors: ERR_CORRUPT (nothing was changed). */
-MUST_USE enum err producer_state_decode_kafka(struct producer_state *state,
-                                              struct str bytes,
-                                              int64_t saved_ms);
-MUST_USE enum err producer_state_decode_deep(struct producer_state *state,
-                                             struct str bytes);
+/* The entry of the producer, made when there is none; it has no epoch then. */
+struct producer_entry *producer_state_put(struct producer_state *state,
+                                          int64_t producer_id);
 
 #endif

@@ -3,7 +3,7 @@
 #include "base/crc32c.h"
 #include "base/mem.h"
 #include "lib/fixture.h"
-#include "log/producer_state_core.h"
+#include "log/producer_files_core.h"
 
 struct one {
     int64_t id;
@@ -211,23 +211,14 @@ static void fill(struct producer_state *s)
     note(s, (struct one){99, 1, 0, 1, 500, BATCH_TRANSACTIONAL});
 }
 
-static void producer_state_comes_back_from_its_deep_bytes(void **state)
+/* They know the same of the producers that fill() makes. */
+static void expect_same(const struct producer_state *left,
+                        const struct producer_state *right)
 {
-    struct producer_state s;
-    struct producer_state back;
-    size_t bytes = 0;
-    char *text;
-
-    fill(&s);
-    producer_state_init(&back, 1000);
-    note(&back, (struct one){12345, 0, 0, 1, 0, 0}); /* goes */
-    text = producer_state_encode_deep(&s, INT64_MAX, &bytes);
-    assert_int_equal(producer_state_decode_deep(&back, str_sub(text, bytes)),
-                     ERR_NONE);
-    assert_int_equal(back.count, s.count);
+    assert_int_equal(left->count, right->count);
     for (int id = 1; id <= 99; id++) {
-        const struct producer_entry *a = producer_state_find(&s, id);
-        const struct producer_entry *b = producer_state_find(&back, id);
+        const struct producer_entry *a = producer_state_find(left, id);
+        const struct producer_entry *b = producer_state_find(right, id);
 
         assert_int_equal(a == NULL, b == NULL);
         if (a != NULL) {
@@ -239,6 +230,27 @@ static void producer_state_comes_back_from_its_deep_bytes(void **state)
                                 sizeof(a->batches[0]) * a->count);
         }
     }
+}
+
+static void producer_state_comes_back_from_its_deep_bytes(void **state)
+{
+    struct producer_state s;
+    struct producer_state back;
+    size_t bytes = 0;
+    char *text;
+
+    fill(&s);
+    producer_state_init(&back, 1000);
+    note(&back, (struct one){12345, 0, 0, 1, 0, 0}); /* goes */
+    text = producer_files_encode_deep(&s, INT64_MAX, &bytes);
+    assert_int_equal(producer_files_decode_deep(&back, str_sub(text, bytes)),
+                     ERR_NONE);
+    expect_same(&s, &back);
+    /* Who was silent longest still is. */
+    back.limit = back.count;
+    note(&back, (struct one){5000, 0, 0, 1, 600, 0});
+    assert_null(producer_state_find(&back, 1));
+    assert_non_null(producer_state_find(&back, 2));
     mem_free(text);
     producer_state_fini(&s);
     producer_state_fini(&back);
@@ -267,13 +279,13 @@ static void producer_state_snapshot_is_kafkas_byte_for_byte(void **state)
     producer_state_init(&s, 1000);
     producer_state_init(&back, 1000);
     note(&s, (struct one){7, 3, 0, 5, 100, 0});
-    text = producer_state_encode_kafka(&s, INT64_MAX, &bytes);
+    text = producer_files_encode_kafka(&s, INT64_MAX, &bytes);
     assert_int_equal(bytes, sizeof(expected));
     assert_memory_equal(text, expected, 2);
     assert_memory_equal(text + 6, expected + 6, sizeof(expected) - 6);
     assert_int_equal(bytes_get_u32(text + 2), crc32c(0, text + 6, bytes - 6));
     assert_int_equal(
-        producer_state_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
+        producer_files_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
     expect(&back, (struct one){7, 3, 0, 5, 0, 0}, ERR_NONE, 100);
     expect(&back, (struct one){7, 3, 5, 1, 0, 0}, ERR_NONE, -1);
     mem_free(text);
@@ -294,15 +306,15 @@ static void producer_state_leaves_out_what_lies_above(void **state)
     note(&s, (struct one){7, 0, 0, 1, 100, 0});
     note(&s, (struct one){7, 0, 1, 1, 101, 0});
     note(&s, (struct one){8, 0, 0, 1, 102, 0});
-    text = producer_state_encode_deep(&s, 101, &bytes);
-    assert_int_equal(producer_state_decode_deep(&back, str_sub(text, bytes)),
+    text = producer_files_encode_deep(&s, 101, &bytes);
+    assert_int_equal(producer_files_decode_deep(&back, str_sub(text, bytes)),
                      ERR_NONE);
     mem_free(text);
     assert_int_equal(back.count, 1);
     expect(&back, (struct one){7, 0, 1, 1, 0, 0}, ERR_NONE, -1);
-    text = producer_state_encode_kafka(&s, 101, &bytes);
+    text = producer_files_encode_kafka(&s, 101, &bytes);
     assert_int_equal(
-        producer_state_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
+        producer_files_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
     mem_free(text);
     assert_int_equal(back.count, 1);
     expect(&back, (struct one){7, 0, 0, 1, 0, 0}, ERR_NONE, 100);
@@ -320,21 +332,21 @@ static void producer_state_refuses_bytes_that_were_changed(void **state)
     fill(&s);
     producer_state_init(&back, 1000);
     note(&back, (struct one){5, 0, 0, 1, 0, 0});
-    text = producer_state_encode_kafka(&s, INT64_MAX, &bytes);
+    text = producer_files_encode_kafka(&s, INT64_MAX, &bytes);
     for (size_t i = 0; i < bytes; i++) {
         text[i] = (char)(text[i] ^ 1);
         assert_int_equal(
-            producer_state_decode_kafka(&back, str_sub(text, bytes), 5),
+            producer_files_decode_kafka(&back, str_sub(text, bytes), 5),
             ERR_CORRUPT);
         assert_int_equal(
-            producer_state_decode_kafka(&back, str_sub(text, i), 5),
+            producer_files_decode_kafka(&back, str_sub(text, i), 5),
             ERR_CORRUPT);
         text[i] = (char)(text[i] ^ 1);
     }
     mem_free(text);
-    text = producer_state_encode_deep(&s, INT64_MAX, &bytes);
+    text = producer_files_encode_deep(&s, INT64_MAX, &bytes);
     for (size_t i = 0; i < bytes; i++) {
-        assert_int_equal(producer_state_decode_deep(&back, str_sub(text, i)),
+        assert_int_equal(producer_files_decode_deep(&back, str_sub(text, i)),
                          ERR_CORRUPT);
     }
     assert_int_equal(back.count, 1);
@@ -361,11 +373,10 @@ static void refuse(struct producer_state *s, struct one it)
 static void producer_state_gives_back_what_was_not_written(void **state)
 {
     struct producer_state s;
-    size_t bytes[2] = {0, 0};
-    char *text[2];
+    struct producer_state before;
 
     fill(&s);
-    text[0] = producer_state_encode_deep(&s, INT64_MAX, &bytes[0]);
+    fill(&before);
     for (int i = 0; i < 7; i++) {
         take(&s, (struct one){7, 7, 7 + i, 1, 1000 + i, 0});
     }
@@ -381,12 +392,9 @@ static void producer_state_gives_back_what_was_not_written(void **state)
     }
     expect(&s, (struct one){7, 7, 7, 1, 0, 0}, ERR_NONE, -1);
     expect(&s, (struct one){6, 6, 6, 1, 0, 0}, ERR_NONE, -1);
-    text[1] = producer_state_encode_deep(&s, INT64_MAX, &bytes[1]);
-    assert_int_equal(bytes[0], bytes[1]);
-    assert_memory_equal(text[0], text[1], bytes[0]);
-    mem_free(text[0]);
-    mem_free(text[1]);
+    expect_same(&s, &before);
     producer_state_fini(&s);
+    producer_state_fini(&before);
 }
 
 static void producer_state_keeps_what_was_written_before_the_refusal(void **t)
@@ -455,13 +463,13 @@ static void producer_state_stores_nothing_of_who_was_refused(void **state)
     producer_state_init(&back, 500);
     note(&s, (struct one){8, 0, 0, 1, 100, 0});
     refuse(&s, (struct one){7, 0, 5, 1, 0, 0});
-    text = producer_state_encode_kafka(&s, INT64_MAX, &bytes);
+    text = producer_files_encode_kafka(&s, INT64_MAX, &bytes);
     assert_int_equal(
-        producer_state_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
+        producer_files_decode_kafka(&back, str_sub(text, bytes), 5), ERR_NONE);
     mem_free(text);
     assert_int_equal(back.count, 1);
-    text = producer_state_encode_deep(&s, INT64_MAX, &bytes);
-    assert_int_equal(producer_state_decode_deep(&back, str_sub(text, bytes)),
+    text = producer_files_encode_deep(&s, INT64_MAX, &bytes);
+    assert_int_equal(producer_files_decode_deep(&back, str_sub(text, bytes)),
                      ERR_NONE);
     mem_free(text);
     assert_int_equal(back.count, 1);
