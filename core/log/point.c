@@ -1,4 +1,4 @@
-/* point.c - storing under a lock. */
+/* point.c - storing and noting under a lock. */
 #include "log/point.h"
 
 #include "base/mem.h"
@@ -92,6 +92,7 @@ enum err point_note(struct point *point, uint32_t cuts,
         if (!err) {
             point->noted = next;
         }
+        must(point->stored.offset <= point->noted.offset);
     }
     must(pthread_mutex_unlock(&point->lock) == 0);
     return file_err_passes(err) ? ERR_NONE : err;

@@ -7,7 +7,11 @@
  *
  * A truncation makes void what jobs captured before it: each job says how many
  * truncations (cuts) it knows of, and when there were more, it stores nothing
- * that lies above them. A point never goes back but by a truncation. */
+ * that lies above them.
+ *
+ * Invariants:
+ * 1. stored is never above noted (point_write(), point_note()).
+ * 2. Neither goes back but by a truncation, nor is above the flushed end. */
 #ifndef LOG_POINT_H
 #define LOG_POINT_H
 
