@@ -22,26 +22,41 @@ MAPPED = "-shm"
 
 
 class Pending:
-    """Something that has a certain state, and changes that are pending."""
+    """Something that is seen in one state and is certain to be in another;
+    changes are pending between them."""
 
     def __init__(self, certain):
-        self.certain = certain
+        self.certain, self.seen = certain, certain.copy()
         self.changes = []
-        self.settled = 0  # how many changes became certain
+        self.settled = 0  # how many changes are not pending any more
+
+    def change(self, change):
+        self.apply(self.seen, change)
+        self.changes.append(change)
 
     def mark(self):
         return self.settled + len(self.changes)
 
-    def settle(self, mark):
-        """All changes before the mark are certain."""
+    def take(self, mark):
+        """The changes before the mark, which are pending no more."""
         count = max(0, mark - self.settled)
-        for change in self.changes[:count]:
-            self.apply(self.certain, change)
+        taken = self.changes[:count]
         del self.changes[:count]
         self.settled += count
+        return taken
 
-    def after(self, count=None):
-        """The state after the first `count` pending changes, or all."""
+    def settle(self, mark):
+        """A sync of all changes before the mark succeeded."""
+        for change in self.take(mark):
+            self.apply(self.certain, change)
+
+    def give_up(self, mark):
+        """It failed. What it did not write no other sync will: the kernel
+        tells once, and holds the pages for clean."""
+        self.take(mark)
+
+    def after(self, count):
+        """The state after the first `count` pending changes."""
         state = self.certain.copy()
         for change in self.changes[:count]:
             self.apply(state, change)
@@ -119,7 +134,7 @@ class Disk:
         *folders, name = os.path.relpath(path, self.root).split("/")
         at = self.top
         for folder in folders:
-            at = at.after()[folder]
+            at = at.seen[folder]
         return at, name
 
     def play(self, journal):
@@ -139,7 +154,7 @@ class Disk:
                     getattr(self, "play_" + what)(*fields)
 
     def change(self, inode, position, data):
-        self.by_inode[inode].changes.append((position, data))
+        self.by_inode[inode].change((position, data))
 
     def play_size(self, inode, size):
         self.change(int(inode), int(size), None)
@@ -147,7 +162,7 @@ class Disk:
     def make(self, inode, path, what):
         self.by_inode[int(inode)] = what
         folder, name = self.place(path)
-        folder.changes.append({name: what})
+        folder.change({name: what})
 
     def play_file(self, inode, path):
         self.make(inode, path, File(bytearray()))
@@ -159,11 +174,11 @@ class Disk:
         folder, old = self.place(source)
         other, new = self.place(target)
         assert folder is other, "a rename between folders is two changes"
-        folder.changes.append({new: folder.after()[old], old: None})
+        folder.change({new: folder.seen[old], old: None})
 
     def play_remove(self, path):
         folder, name = self.place(path)
-        folder.changes.append({name: None})
+        folder.change({name: None})
 
     def play_syncing(self, number, inode):
         what = self.by_inode[int(inode)]
@@ -173,11 +188,15 @@ class Disk:
         what, mark = self.syncing.pop(number)
         what.settle(mark)
 
+    def play_failed(self, number):
+        what, mark = self.syncing.pop(number)
+        what.give_up(mark)
+
     def left(self, how, chance=None):
         """What a cut leaves now: names, each with bytes or more names. It
         keeps of what is pending "nothing", "all", or "some" by chance."""
         def state(what):
-            return {"nothing": lambda: what.certain, "all": what.after,
+            return {"nothing": lambda: what.certain, "all": lambda: what.seen,
                     "some": lambda: what.some(chance)}[how]()
 
         def look(what):
@@ -192,7 +211,7 @@ class Disk:
         """How many changes a cut may lose."""
         def look(what):
             return len(what.changes) + (
-                sum(map(look, what.after().values()))
+                sum(map(look, what.seen.values()))
                 if isinstance(what, Folder) else 0)
         return look(self.top)
 

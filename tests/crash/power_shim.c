@@ -18,6 +18,7 @@
  *   remove   PATH
  *   syncing  NUMBER INODE          fsync or fdatasync begins
  *   synced   NUMBER                that one has succeeded
+ *   failed   NUMBER                or not
  *
  * Invariants
  *
@@ -250,11 +251,9 @@ static int power_sync(int fd, int (*sync_next)(int))
     power_tell("syncing\t%ld\t%llu\n", number, power_inode(fd));
     power_unlock();
     result = sync_next(fd);
-    if (result == 0) {
-        power_lock();
-        power_tell("synced\t%ld\n", number);
-        power_unlock();
-    }
+    power_lock();
+    power_tell("%s\t%ld\n", result == 0 ? "synced" : "failed", number);
+    power_unlock();
     return result;
 }
 

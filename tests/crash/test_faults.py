@@ -71,7 +71,7 @@ class ShortRun:
             self.node.kill()
 
 
-def each(file, how, calls, meanwhile=lambda run: None, times=1):
+def every_run(file, how, calls, meanwhile=lambda run: None, times=1):
     """A run for each n up to the last; of each that came to its n the run,
     which has done `meanwhile` before the stop, and the process's status."""
     at, misses = 1, 0
@@ -89,43 +89,38 @@ def each(file, how, calls, meanwhile=lambda run: None, times=1):
 
 
 @pytest.fixture
-def tell(record_property, request):
-    def told(runs):
-        record_property("told", f"{request.node.name}: {runs} points")
-    return told
+def each(request, record_property):
+    """every_run(), which says how many there were."""
+    def runs(*args, **more):
+        count = 0
+        for count, run in enumerate(every_run(*args, **more), 1):
+            yield run
+        record_property("told", f"{request.node.name}: {count} points")
+    return runs
 
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("calls", ("write", "sync", "truncate,rename"))
-def test_killed_before_each(file, calls, tell):
-    runs = 0
+def test_killed_before_each(each, file, calls):
     for run, status in each(file, "kill", calls):
         assert status == -9
         run.live_on("nothing", "some")
-        runs += 1
-    tell(runs)
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_killed_in_the_middle_of_each_write(file, tell):
-    runs = 0
+def test_killed_in_the_middle_of_each_write(each, file):
     for run, status in each(file, "torn", "write"):
         assert status == -9
         run.live_on("some")
-        runs += 1
-    tell(runs)
 
 
 @pytest.mark.parametrize("file", FILES)
 @pytest.mark.parametrize("calls", ("write", "sync"))
-def test_each_that_fails_ends_the_process(file, calls, tell):
-    runs = 0
+def test_each_that_fails_ends_the_process(each, file, calls):
     for run, status in each(file, "eio", calls):
         assert status > 0 or status == 0 and any(
             part in run.where() for part in PASSED_OVER), run.node.told()
         run.live_on("nothing")
-        runs += 1
-    tell(runs)
 
 
 def serves_or_ended(run):
@@ -136,13 +131,12 @@ def serves_or_ended(run):
 
 
 @pytest.mark.parametrize("file", FILES)
-def test_a_disk_that_is_full_for_a_moment(file, tell):
-    """Three calls fail. It may refuse for a while or end; it loses nothing."""
-    runs = 0
-    for run, _ in each(file, "enospc", "write", serves_or_ended, times=3):
-        run.live_on()
-        runs += 1
-    tell(runs)
+@pytest.mark.parametrize("calls", ("write", "sync"))
+def test_a_disk_that_is_full_for_a_moment(each, file, calls):
+    """Three calls fail. It may refuse for a while or end; it loses nothing,
+    also of what a sync that failed did not write."""
+    for run, _ in each(file, "enospc", calls, serves_or_ended, times=3):
+        run.live_on("nothing")
 
 
 def test_writes_that_are_short_go_on(node):
