@@ -31,7 +31,8 @@ def read_all(connection, topic):
     """[(offset, value)] of all that consumers see of a topic."""
     found, (at,) = [], offsets(connection, topic, EARLIEST)
     while True:
-        part = fetch(connection, topic, at)
+        # batches() copies what is left of an answer for each batch.
+        part = fetch(connection, topic, at, part_high=1 << 18)
         assert part["ErrorCode"] == 0, part
         got = list(batches(part["Records"] or b""))
         if not got:

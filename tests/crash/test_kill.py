@@ -20,6 +20,9 @@ ROUNDS = int(os.environ.get("ROUNDS", 5 if FAST else 50))
 ID_KILLS = 10 if FAST else 100
 FOREVER = 1 << 60
 TOPICS = ("client", "raw", "plain")
+# They say of each kill that the broker is gone.
+CLIENT = {"reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100,
+          "log_level": 0}
 
 
 class ClientProducer(threading.Thread):
@@ -29,8 +32,7 @@ class ClientProducer(threading.Thread):
         super().__init__(daemon=True)
         self.producer = ck.Producer({
             "bootstrap.servers": bootstrap, "enable.idempotence": True,
-            "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100,
-            "linger.ms": 1})
+            "linger.ms": 1, **CLIENT})
         self.sent = 0
         self.acked = {}  # number: offset
         self.failed = []
@@ -72,7 +74,7 @@ class ClientConsumer(threading.Thread):
         self.consumer = ck.Consumer({
             "bootstrap.servers": bootstrap, "group.id": "members",
             "auto.offset.reset": "earliest", "enable.auto.commit": False,
-            "reconnect.backoff.ms": 20, "reconnect.backoff.max.ms": 100})
+            **CLIENT})
         self.committed = -1
         self.read = []
         self.assignments = 0
