@@ -46,8 +46,8 @@ void lazy_file_fini(struct lazy_file *lazy);
 MUST_USE enum err lazy_file_take(struct lazy_file *lazy, enum file_mode mode,
                                  bool in_turn, struct lazy_handle **out,
                                  struct why *why);
-/* Owner, before readers know the file or once none is left: gives the handle
- * up, so that the next take opens anew. */
+/* Owner, before readers (and disk threads) know the file or once none is left:
+ * gives the handle up at once, so that the next take opens anew. */
 void lazy_file_reset(struct lazy_file *lazy);
 /* Owner: borrows the open file; NULL when it is not open. */
 struct file *lazy_file_find(struct lazy_file *lazy);

@@ -428,8 +428,7 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
         bool wrote_nothing = err == ERR_LIMIT; /* it was not even open */
 
         if (!wrote_nothing &&
-            (err != ERR_FULL ||
-             segment_truncate(active, segment_bytes(active), &why))) {
+            (err != ERR_FULL || segment_take_back(active, &why))) {
             log_fail(log, &why);
         }
         log_refuse_queue(log, gather, err);

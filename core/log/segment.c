@@ -247,14 +247,13 @@ enum err segment_sync(struct segment *segment, bool indexes, struct why *why)
     return err;
 }
 
-enum err segment_truncate(struct segment *segment, uint64_t bytes,
-                          struct why *why)
+static enum err segment_cut(struct segment *segment, uint64_t bytes,
+                            bool in_turn, struct why *why)
 {
     struct lazy_handle *handle = NULL;
-    enum err err;
+    enum err err =
+        lazy_file_take(&segment->log, FILE_WRITE, in_turn, &handle, why);
 
-    lazy_file_reset(&segment->log);
-    err = lazy_file_take(&segment->log, FILE_WRITE, false, &handle, why);
     if (!err) {
         err = file_truncate(handle->file, bytes, why);
     }
@@ -263,6 +262,20 @@ enum err segment_truncate(struct segment *segment, uint64_t bytes,
         atomic_store_explicit(&segment->bytes, bytes, memory_order_release);
     }
     return err;
+}
+
+enum err segment_truncate(struct segment *segment, uint64_t bytes,
+                          struct why *why)
+{
+    must(!segment->log.writable);
+    lazy_file_reset(&segment->log);
+    return segment_cut(segment, bytes, false, why);
+}
+
+enum err segment_take_back(struct segment *segment, struct why *why)
+{
+    must(segment->log.writable);
+    return segment_cut(segment, segment_bytes(segment), true, why);
 }
 
 void segment_activate(struct segment *segment)

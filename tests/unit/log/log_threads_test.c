@@ -1,17 +1,19 @@
 /* log_threads_test.c - readers on other loops and threads, while the owner
- * appends, rolls and retains: real loops, a real disk. */
+ * appends, rolls and retains: real loops, a real disk, that may be full now and
+ * then. */
 #include "base/arena.h"
 #include "base/mem.h"
 #include "base/must.h"
 #include "lib/fixture.h"
 #include "log/log.h"
+#include "log/segment.h"
 #include "run/loop.h"
 #include "run/mail.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdio.h>
 
-enum { READERS = 2, APPENDS = 3000, IN_FLIGHT = 8 };
+enum { READERS = 2, APPENDS = 3000, IN_FLIGHT = 8, FULL_EACH = 2 };
 
 struct looker {
     struct mail mail;
@@ -39,6 +41,8 @@ static struct {
     struct mail ended;
     pthread_t searcher;
     uint64_t found;
+    int writes; /* to a .log: the owner's alone */
+    int refused;
     int appended;
     _Atomic bool stop;
     _Atomic int running;
@@ -129,10 +133,29 @@ static void send(struct slot *slot);
 
 static void sent(struct log_append *append, enum err err)
 {
-    must(err == ERR_NONE);
+    must(err == ERR_NONE || err == ERR_FULL);
+    if (err) {
+        w.refused++;
+        w.appended--;
+    }
     if (w.appended < APPENDS) {
         send(container_of(append, struct slot, append));
     }
+}
+
+/* Each second write to a .log finds no room, half way. */
+static enum err write_some(struct file *file, uint64_t position,
+                           const struct iovec *parts, int count,
+                           struct why *why)
+{
+    size_t n = strlen(file->path);
+    struct iovec half = {parts[0].iov_base, parts[0].iov_len / 2};
+    bool full = n > 4 && strcmp(file->path + n - 4, ".log") == 0 &&
+                ++w.writes % FULL_EACH == 0;
+    enum err err = disk_real()->ops->write(
+        file, position, full ? &half : parts, full ? 1 : count, why);
+
+    return err || !full ? err : why_set(why, ERR_FULL, "no room");
 }
 
 static void send(struct slot *slot)
@@ -177,9 +200,13 @@ static void start(void *arg)
                                   .producers = w.producers,
                                   .failed = must_not_fail};
     struct log_recovery report;
-    enum err err = log_open(loop_env(loops_at(w.loops, 0)), &options, &w.log,
-                            &report, NULL);
+    struct env *env = loop_env(loops_at(w.loops, 0));
+    enum err err;
 
+    if (arg != NULL) {
+        env->disk = arg;
+    }
+    err = log_open(env, &options, &w.log, &report, NULL);
     must(err == ERR_NONE);
     w.waiter.wake = flushed;
     must(watch_wait(log_flushed_watch(w.log), &w.waiter, 1));
@@ -217,8 +244,10 @@ static void make_batch(void)
     must(batch_builder_finish(&builder, &w.batch) == ERR_NONE);
 }
 
-static void log_is_read_from_everywhere_while_it_changes(void **state)
+/* disk: NULL: the real one. */
+static void live(struct disk *disk)
 {
+    memset(&w, 0, sizeof(w));
     fixture_folder(w.folder);
     w.config = (struct log_config){.segment_bytes = 50000,
                                    .segment_ms = INT64_MAX / 4,
@@ -234,7 +263,7 @@ static void log_is_read_from_everywhere_while_it_changes(void **state)
     w.producers = log_producers_open(1000);
     make_batch();
     assert_int_equal(loops_open(READERS + 1, 2, &w.loops, NULL), ERR_NONE);
-    loops_run(w.loops, start, NULL);
+    loops_run(w.loops, start, disk);
     loops_close(w.loops);
     assert_int_equal(pthread_join(w.searcher, NULL), 0);
     for (int i = 0; i < READERS; i++) {
@@ -249,10 +278,70 @@ static void log_is_read_from_everywhere_while_it_changes(void **state)
     fixture_remove(w.folder);
 }
 
+static void log_is_read_from_everywhere_while_it_changes(void **state)
+{
+    live(NULL);
+}
+
+/* What a refused write left goes, and takes no open file from a reader or from
+ * the sync that is under way. */
+static void a_full_disk_beside_readers_takes_nothing_from_them(void **state)
+{
+    static struct disk_ops ops;
+    static struct disk disk = {&ops};
+
+    ops = *disk_real()->ops;
+    ops.write = write_some;
+    live(&disk);
+    assert_true(w.refused > 0);
+}
+
+static _Atomic bool taken_enough;
+
+static void *take(void *arg)
+{
+    while (!atomic_load(&taken_enough)) {
+        for (int in_turn = 0; in_turn < 2; in_turn++) {
+            struct lazy_handle *handle = NULL;
+
+            must(!segment_take(arg, in_turn, &handle, NULL));
+            must(handle->file->fd >= 0);
+            lazy_handle_unref(handle);
+        }
+    }
+    return NULL;
+}
+
+/* The same, without all else: the moment to be met is short. */
+static void a_refused_write_closes_no_file_that_is_being_taken(void **state)
+{
+    struct segment *segment = NULL;
+    pthread_t threads[4];
+
+    fixture_folder(w.folder);
+    atomic_store(&taken_enough, false);
+    assert_int_equal(segment_create(disk_real(), w.folder, 0, &segment, NULL),
+                     ERR_NONE);
+    for (int i = 0; i < 4; i++) {
+        must(pthread_create(&threads[i], NULL, take, segment) == 0);
+    }
+    for (int i = 0; i < 20000; i++) {
+        assert_int_equal(segment_take_back(segment, NULL), ERR_NONE);
+    }
+    atomic_store(&taken_enough, true);
+    for (int i = 0; i < 4; i++) {
+        assert_int_equal(pthread_join(threads[i], NULL), 0);
+    }
+    segment_unref(segment);
+    fixture_remove(w.folder);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(log_is_read_from_everywhere_while_it_changes),
+        cmocka_unit_test(a_full_disk_beside_readers_takes_nothing_from_them),
+        cmocka_unit_test(a_refused_write_closes_no_file_that_is_being_taken),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

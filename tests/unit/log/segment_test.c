@@ -183,6 +183,31 @@ static void segment_steps_over_damage(void **state)
     segment_unref(segment);
 }
 
+/* What is open stays so: readers and a sync have taken it. */
+static void
+segment_takes_back_what_found_no_room_under_its_readers(void **state)
+{
+    uint32_t each = 0;
+    struct segment *segment = fill(10, &each);
+    uint64_t bytes = segment_bytes(segment);
+    struct iovec part = {(char[]){"half a batch"}, 12};
+    struct lazy_handle *reader = NULL;
+    struct lazy_handle *later = NULL;
+    uint64_t size = 0;
+
+    assert_int_equal(segment_take(segment, true, &reader, NULL), ERR_NONE);
+    assert_int_equal(segment_write(segment, &part, 1, NULL), ERR_NONE);
+    assert_int_equal(segment_take_back(segment, NULL), ERR_NONE);
+    assert_int_equal(segment_take(segment, true, &later, NULL), ERR_NONE);
+    assert_ptr_equal(later, reader);
+    assert_int_equal(file_size(reader->file, &size, NULL), ERR_NONE);
+    assert_int_equal(size, bytes);
+    assert_int_equal(segment_bytes(segment), bytes);
+    lazy_handle_unref(reader);
+    lazy_handle_unref(later);
+    segment_unref(segment);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -199,6 +224,9 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(segment_steps_over_damage, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            segment_takes_back_what_found_no_room_under_its_readers, set_up,
+            tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
