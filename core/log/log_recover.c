@@ -252,10 +252,9 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     enum err err;
 
     /* After a crash, an epoch without a batch may be of one that was cut: who
-     * leads begins its own again. That is no reason to store anything now: the
-     * next start would find the same, and the first sync stores the list. */
+     * leads begins its own again. */
     if (log_cut_epochs(log, 0, log->end_offset + r->folder.clean)) {
-        log->epochs_changed = true;
+        r->b.changed = true;
         r->b.epochs_changed = true;
     }
     if (end.offset == end.base && end.position == 0 && point->offset < 0 &&

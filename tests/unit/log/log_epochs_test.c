@@ -265,35 +265,6 @@ static void log_without_its_list_is_served(void **state)
     }
 }
 
-/* With thousands of partitions that nobody has written to, a start after a
- * crash is as quick as the syncs that it makes. */
-static void log_stores_nothing_at_a_start_for_an_epoch_without_a_batch(void **s)
-{
-    struct one_log one;
-    uint64_t syncs;
-
-    (void)s;
-    one_init(&one, 9);
-    one_open(&one, false);
-    begin(&one, 0);
-    one_close(&one);
-    for (int life = 0; life < 3; life++) { /* each ends in a crash */
-        syncs = simdisk_sync_count(one.sim);
-        one_open(&one, false);
-        assert_int_equal(simdisk_sync_count(one.sim), syncs);
-        begin(&one, life);
-        one_kill(&one);
-    }
-    one_open(&one, false);
-    begin(&one, 3);
-    (void)put(&one);
-    one_kill(&one);
-    one_open(&one, false);
-    assert_int_equal(log_last_epoch(one.log), 3);
-    one_close(&one);
-    one_fini(&one);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,8 +275,6 @@ int main(void)
         cmocka_unit_test(log_flushes_no_batch_before_its_epoch_is_listed),
         cmocka_unit_test(log_goes_on_in_the_epoch_that_it_has),
         cmocka_unit_test(log_without_its_list_is_served),
-        cmocka_unit_test(
-            log_stores_nothing_at_a_start_for_an_epoch_without_a_batch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
