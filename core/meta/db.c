@@ -13,7 +13,9 @@
  *
  * Failures. Somebody else's write lock (a BEGIN IMMEDIATE in a sqlite3 shell)
  * and a full disk pass: the transaction is rolled back, said so, and tried
- * again; the rows wait in memory, nothing is lost, as the log has it all.
+ * again; the rows wait in memory, nothing is lost, as the log has it all. A
+ * checkpoint does not wait with them: it is refused, or a stop would wait for
+ * the shell.
  * Anything else is final: a failed sync must not be repeated, and a
  * constraint that does not hold is a bug or damage. The loop is told, the node
  * ends.
@@ -461,22 +463,30 @@ static void db_retry(struct env_timer *timer)
     env_work(db->env, &db->work);
 }
 
-/* Nothing is written any more. */
-static void db_fail(struct db *db)
+/* Also of one that was asked for while this job was under way. */
+static void db_refuse_checkpoint(struct db *db)
 {
     struct db_checkpoint *checkpoint = db->checkpoint;
 
-    db->failed = true;
     db->checkpoint = NULL;
+    db->want_checkpoint = false;
     if (checkpoint != NULL) {
         checkpoint->done(checkpoint, db->err);
     }
+}
+
+/* Nothing is written any more. */
+static void db_fail(struct db *db)
+{
+    db->failed = true;
+    db_refuse_checkpoint(db);
     db->options.failed(db->options.failed_arg, &db->why);
 }
 
 /* The rows stay in memory, or, at a stop, in the quorum's log alone. */
 static void db_postpone(struct db *db)
 {
+    db_refuse_checkpoint(db);
     if (db->closed != NULL) {
         trace(TRACE_WARN, "%s; the next start makes up for it", db->why.text);
         db->failed = true;

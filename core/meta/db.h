@@ -58,8 +58,8 @@ size_t db_backlog_bytes(const struct db *db);
 struct db_checkpoint {
     /* Later, on the loop, once. ERR_NONE: everything up to index is in the
      * database file itself and synced: the log may be cut below it. ERR_BUSY:
-     * a reader's old snapshot holds it back: try again. ERR_FULL. Another
-     * error comes with failed(). */
+     * a reader's old snapshot or a writer's lock holds it back: try again.
+     * ERR_FULL. Another error comes with failed(). */
     void (*done)(struct db_checkpoint *checkpoint, enum err err);
     uint64_t index; /* out */
 };

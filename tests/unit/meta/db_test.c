@@ -358,9 +358,13 @@ static void a_writer_from_outside_only_delays(void **unused)
     simclock_run_for_ms(&n.clock, 100);
     assert_false(n.failed);
     node_expect(&n, "select count(*) from topics", "0\n");
+    assert_int_equal(node_checkpoint(&n), ERR_BUSY); /* says so, waits not */
+    assert_false(n.failed);
     reader_exec(sql, "commit");
     node_rest(&n);
     node_expect(&n, "select count(*) from topics", "1\n");
+    assert_int_equal(node_checkpoint(&n), ERR_NONE);
+    assert_int_equal(n.checkpoint.index, 5);
     /* At a stop it is not waited for: the quorum's log has the command. */
     reader_exec(sql, "begin immediate");
     node_say(&n, "topic u B 1");
