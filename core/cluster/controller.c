@@ -70,7 +70,7 @@ static void controller_checkpointed(struct db_checkpoint *checkpoint,
 
     if (err == ERR_BUSY) {
         trace(TRACE_INFO,
-              "another program reads \"%s\" (an open transaction of a sqlite3 "
+              "another program uses \"%s\" (an open transaction of a sqlite3 "
               "shell?): the log of changes is cut when it is done",
               controller->meta_path);
     }
@@ -96,7 +96,7 @@ void controller_change_finish(struct controller_change *change)
 {
     struct controller *controller = change->controller;
 
-    list_remove(&change->node);
+    controller->changes_count--;
     call_return(&change->call);
     controller_close_logs(controller);
 }
@@ -189,7 +189,6 @@ static void controller_change_applied(struct quorum_proposal *proposal,
     }
     controller_change_keep(change, meta_result(controller->meta, index));
     if (controller->job != NULL) {
-        list_remove(&change->node);
         list_push(&controller->job->changes, &change->node);
         controller->job = NULL;
         return;
@@ -243,7 +242,7 @@ static void controller_change_run(struct call *call)
     struct controller *controller = change->controller;
     enum err err = controller->closing ? ERR_STOPPING : ERR_NONE;
 
-    list_push(&controller->changes, &change->node);
+    controller->changes_count++;
     if (err == ERR_NONE &&
         meta_backlog_bytes(controller->meta) > BACKLOG_BYTES_MAX) {
         err = why_set(&change->why, ERR_BUSY,
@@ -387,7 +386,6 @@ enum err controller_open(const struct controller_options *options,
     controller->meta_path = mem_printf("%s/meta.db", options->data_folder);
     controller->quorum_folder = mem_printf("%s/quorum", options->data_folder);
     controller->log_folder = mem_printf("%s/log", options->data_folder);
-    list_init(&controller->changes);
     controller_logs_init(controller);
     *out = controller;
     err = disk_make_folder(controller->env->disk, controller->log_folder, why);
@@ -444,7 +442,7 @@ static void controller_logs_closed(struct controller *controller)
 static void controller_close_logs(struct controller *controller)
 {
     if (controller->closed != NULL && !controller->closing_logs &&
-        list_is_empty(&controller->changes)) {
+        controller->changes_count == 0) {
         controller->closing_logs = true;
         controller_logs_close_all(controller, controller_logs_closed);
     }

@@ -60,16 +60,10 @@ struct logs_part {
     struct why why;
 };
 
-/* What a job is for; none of them: to open. */
-struct logs_want {
-    bool removing;
-    bool stopping; /* too: keeps the files */
-    bool again;    /* opens what could not be opened */
-};
-
 static void controller_logs_run(struct logs_job *job);
 static void controller_logs_open_more(struct controller *controller);
 static void controller_logs_close_more(struct controller *controller);
+static void controller_logs_all_closed(struct controller *controller);
 
 static struct loop *controller_logs_loop(const struct controller *controller,
                                          const struct topic *topic,
@@ -147,7 +141,6 @@ static void controller_logs_finish(struct logs_job *job)
             container_of(changes.next, struct controller_change, node);
 
         list_remove(&change->node);
-        list_push(&controller->changes, &change->node);
         controller_change_finish(change);
     }
     if (job->finished != NULL) {
@@ -158,6 +151,8 @@ static void controller_logs_finish(struct logs_job *job)
     mem_free(job);
     if (next != NULL) {
         controller_logs_run(next);
+    } else {
+        controller_logs_all_closed(controller);
     }
 }
 
@@ -166,7 +161,7 @@ static void controller_logs_part_done(struct logs_job *job)
     if (--job->pending > 0) {
         return;
     }
-    if (!job->removing) {
+    if (job->want == LOGS_OPEN || job->want == LOGS_RETRY) {
         replicas_publish(job->controller->options.replicas, job->topic->id,
                          job->replicas, job->count);
     }
@@ -206,7 +201,7 @@ static void controller_logs_put_off(const struct logs_part *part)
 {
     struct controller *controller = part->job->controller;
 
-    if (!part->job->again) {
+    if (part->job->want != LOGS_RETRY) {
         trace(TRACE_WARN, "%s; it is not served, and is tried again",
               part->why.text);
     }
@@ -344,7 +339,7 @@ static void controller_logs_close_part(struct call *call)
 {
     struct logs_part *part = container_of(call, struct logs_part, call);
 
-    replica_close(part->replica, !part->job->stopping,
+    replica_close(part->replica, part->job->want == LOGS_REMOVE,
                   controller_logs_part_closed, part);
 }
 
@@ -410,7 +405,7 @@ static void controller_logs_close_more(struct controller *controller)
 
         if (job->replicas[at] != NULL) {
             controller_logs_start_close(job, job->replicas[at]);
-        } else if (!job->stopping) {
+        } else if (job->want == LOGS_REMOVE) {
             controller_logs_forget(job, at);
         }
     }
@@ -438,27 +433,24 @@ static void controller_logs_start_remove(struct logs_job *job)
 
 static void controller_logs_run(struct logs_job *job)
 {
-    job->running = true;
-    if (job->removing) {
-        controller_logs_start_remove(job);
-    } else {
+    if (job->want == LOGS_OPEN || job->want == LOGS_RETRY) {
         controller_logs_start_open(job);
+    } else {
+        controller_logs_start_remove(job);
     }
 }
 
 /* A job that ends at once is gone when this returns: then NULL. */
 static struct logs_job *controller_logs_add(struct controller *controller,
                                             struct topic *topic,
-                                            struct logs_want want)
+                                            enum logs_want want)
 {
     struct logs_job *job = MEM_NEW(struct logs_job);
     struct logs_job *before;
 
     job->controller = controller;
     job->topic = topic_ref(topic);
-    job->removing = want.removing;
-    job->stopping = want.stopping;
-    job->again = want.again;
+    job->want = want;
     list_init(&job->changes);
     list_init(&job->node);
     before = map_put(&controller->jobs, topic->name, job);
@@ -493,8 +485,7 @@ static void controller_logs_retry(struct env_timer *timer)
     controller->retries = false;
     while (topics_next(&meta_state(controller->meta)->topics, &at, &topic)) {
         if (controller_logs_lacks(controller, topic)) {
-            (void)controller_logs_add(controller, topic,
-                                      (struct logs_want){.again = true});
+            (void)controller_logs_add(controller, topic, LOGS_RETRY);
         }
     }
 }
@@ -509,20 +500,19 @@ void controller_logs_init(struct controller *controller)
 struct logs_job *controller_logs_open(struct controller *controller,
                                       struct topic *topic)
 {
-    return controller_logs_add(controller, topic, (struct logs_want){0});
+    return controller_logs_add(controller, topic, LOGS_OPEN);
 }
 
 struct logs_job *controller_logs_remove(struct controller *controller,
                                         struct topic *topic)
 {
-    return controller_logs_add(controller, topic,
-                               (struct logs_want){.removing = true});
+    return controller_logs_add(controller, topic, LOGS_REMOVE);
 }
 
-/* Waits until no job is left. */
+/* A close goes on when no job is left, whatever the last one was for. */
 static void controller_logs_all_closed(struct controller *controller)
 {
-    if (map_count(&controller->jobs) == 0) {
+    if (controller->logs_closed != NULL && map_count(&controller->jobs) == 0) {
         void (*finished)(struct controller *) = controller->logs_closed;
 
         controller->logs_closed = NULL;
@@ -540,15 +530,7 @@ void controller_logs_close_all(struct controller *controller,
     controller->logs_closed = finished;
     while (controller->opened &&
            topics_next(&meta_state(controller->meta)->topics, &at, &topic)) {
-        struct logs_job *job = controller_logs_add(
-            controller, topic,
-            (struct logs_want){.removing = true, .stopping = true});
-
-        must(job != NULL); /* a fence never ends at once */
-        job->finished = controller_logs_all_closed;
+        (void)controller_logs_add(controller, topic, LOGS_CLOSE);
     }
-    if (map_count(&controller->jobs) == 0) {
-        controller->logs_closed = NULL;
-        finished(controller);
-    }
+    controller_logs_all_closed(controller);
 }

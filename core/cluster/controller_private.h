@@ -20,7 +20,7 @@ struct controller {
     struct db_checkpoint db_checkpoint;
     struct quorum_checkpoint *quorum_checkpoint; /* the one under way */
     struct logs_job *job;   /* of the command applied last; NULL: none */
-    struct list changes;    /* under way */
+    int32_t changes_count;  /* under way, also those that wait for logs */
     int64_t room_until_ms;  /* then the volume is looked at again */
     int64_t promised;       /* partitions of changes that are not applied yet */
     struct list openings;   /* jobs with replicas still to be opened */
@@ -49,16 +49,21 @@ struct controller {
     void *closed_arg;
 };
 
-/* Opening or removing the logs of one topic. Jobs of one topic name run one
- * after the other: a topic that is made again waits until the folders of the
- * old one have got out of its way. */
+/* What a job is for. */
+enum logs_want {
+    LOGS_OPEN,
+    LOGS_RETRY,  /* opens what an earlier job could not */
+    LOGS_REMOVE, /* and their files */
+    LOGS_CLOSE,  /* for a stop */
+};
+
+/* Opening, removing or closing the logs of one topic. Jobs of one topic name
+ * run one after the other: a topic that is made again waits until the folders
+ * of the old one have got out of its way. */
 struct logs_job {
     struct controller *controller;
     struct topic *topic;
-    bool removing;
-    bool again;    /* opens what an earlier job could not */
-    bool stopping; /* remove from the table, keep the files */
-    bool running;
+    enum logs_want want;
     bool done;
     uint32_t pending;
     int32_t count;

@@ -196,7 +196,7 @@ def test_a_stop_beside_a_reader_of_sqlite_is_nothing_to_warn_of(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 0
-    assert "another program reads" in said and "meta.db" in said, said
+    assert "another program uses" in said and "meta.db" in said, said
     assert " warn " not in said and "queue is full" not in said, said
 
 

@@ -762,6 +762,84 @@ static void what_sqlite_does_not_take_is_refused_at_a_bound(void **state)
     node_close(&node);
 }
 
+/* A topic that is removed while its node closes. */
+struct leaving {
+    struct one_delete gone;
+    struct mail turn;
+    struct node *node;
+    struct errand *closing;
+};
+
+static void leaving_turn(struct mail *mail)
+{
+    struct leaving *l = container_of(mail, struct leaving, turn);
+
+    if (replicas_has(l->node->replicas, l->gone.id)) {
+        mail_send(loop_current(), mail);
+        return;
+    }
+    /* Applied: the change waits for its logs to go. */
+    l->node->closing = l->closing;
+    controller_close(l->node->controller, node_controller_closed, l->node);
+}
+
+static void leaving_run(struct errand *errand)
+{
+    struct leaving *l = errand->arg;
+
+    l->closing = errand;
+    l->gone.change.command =
+        (struct command){.type = COMMAND_DELETE_TOPIC,
+                         .delete_topic = {.topic_id = l->gone.id, .at_ms = 1}};
+    controller_change(&l->gone.change);
+    l->turn.deliver = leaving_turn;
+    mail_send(loop_current(), &l->turn);
+}
+
+static void a_close_waits_for_a_topic_that_is_being_removed(void **state)
+{
+    struct node node;
+    struct leaving l = {.node = &node};
+    struct errand closing;
+
+    node_open(&node, 2);
+    assert_int_equal(create(&node, 0, "gone", 300, &l.gone.id), ERR_NONE);
+    l.gone.change.controller = node.controller;
+    l.gone.change.done = delete_done;
+    sem_init(&l.gone.errand.ended, 0, 0);
+    errand_start(&node.world, 0, &closing, leaving_run, &l);
+    assert_true(errand_ends_within(&l.gone.errand, 20)); /* it is removed */
+    assert_int_equal(l.gone.err, ERR_NONE);
+    assert_true(errand_ends_within(&closing, 20));
+    assert_int_equal(atomic_load(&node.failures), 0);
+    loops_world_close(&node.world);
+}
+
+/* What it could not write, the next start has from the log of changes. */
+static void a_close_waits_for_no_shell_that_holds_sqlites_lock(void **state)
+{
+    struct node node;
+    struct errand closing;
+    char path[FIXTURE_PATH_BYTES + 16];
+    sqlite3 *shell;
+
+    node_open(&node, 2);
+    snprintf(path, sizeof(path), "%s/meta.db", node.world.folder);
+    assert_int_equal(sqlite3_open(path, &shell), SQLITE_OK);
+    while (sqlite3_exec(shell, "begin immediate", NULL, NULL, NULL) !=
+           SQLITE_OK) {
+        usleep(1000);
+    }
+    assert_int_equal(create(&node, 0, "t", 1, NULL), ERR_NONE);
+    errand_start(&node.world, 0, &closing, node_do_close, &node);
+    assert_true(errand_ends_within(&closing, 20));
+    assert_int_equal(atomic_load(&node.failures), 0);
+    assert_int_equal(sqlite3_close(shell), SQLITE_OK);
+    node_boot(&node);
+    assert_int_equal(node.report.partitions, 1);
+    node_close(&node);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -780,6 +858,8 @@ int main(void)
         cmocka_unit_test(a_large_topic_is_made_in_slices),
         cmocka_unit_test(a_close_waits_for_what_is_under_way),
         cmocka_unit_test(what_sqlite_does_not_take_is_refused_at_a_bound),
+        cmocka_unit_test(a_close_waits_for_no_shell_that_holds_sqlites_lock),
+        cmocka_unit_test(a_close_waits_for_a_topic_that_is_being_removed),
     };
 
     return cmocka_run_group_tests(tests, quiet, NULL);
