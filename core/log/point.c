@@ -1,4 +1,4 @@
-/* point.c - storing and noting under a lock. */
+/* point.c - one that stores, and notes that pass it by. */
 #include "log/point.h"
 
 #include "base/mem.h"
@@ -10,8 +10,10 @@ void point_init(struct point *point, struct disk *disk, const char *folder,
     *point = (struct point){.disk = disk,
                             .folder = folder,
                             .cut_offset = INT64_MAX,
-                            .stored = *stored,
+                            .synced = stored->number,
+                            .number = stored->number,
                             .noted = *stored};
+    must(pthread_mutex_init(&point->storing, NULL) == 0);
     must(pthread_mutex_init(&point->lock, NULL) == 0);
 }
 
@@ -20,45 +22,61 @@ void point_fini(struct point *point)
     file_close(point->file);
     point->file = NULL;
     (void)pthread_mutex_destroy(&point->lock);
+    (void)pthread_mutex_destroy(&point->storing);
+}
+
+static void point_lock(pthread_mutex_t *lock)
+{
+    must(pthread_mutex_lock(lock) == 0);
+}
+
+static void point_unlock(pthread_mutex_t *lock)
+{
+    must(pthread_mutex_unlock(lock) == 0);
 }
 
 void point_forget_idle(struct point *point)
 {
-    if (pthread_mutex_trylock(&point->lock) != 0) {
+    if (pthread_mutex_trylock(&point->storing) != 0) {
         return;
     }
-    if (!point->used) {
-        file_close(point->file);
-        point->file = NULL;
+    if (pthread_mutex_trylock(&point->lock) == 0) {
+        if (!point->used) {
+            file_close(point->file);
+            point->file = NULL;
+        }
+        point->used = false;
+        point_unlock(&point->lock);
     }
-    point->used = false;
-    must(pthread_mutex_unlock(&point->lock) == 0);
+    point_unlock(&point->storing);
 }
 
-uint32_t point_cuts(struct point *point)
-{
-    uint32_t cuts;
-
-    must(pthread_mutex_lock(&point->lock) == 0);
-    cuts = point->cuts;
-    must(pthread_mutex_unlock(&point->lock) == 0);
-    return cuts;
-}
-
-/* Under the lock. */
+/* Stores it, or what was noted above it if keep_noted. Under storing, which
+ * keeps the file open. */
 static enum err point_write(struct point *point,
-                            const struct small_files_point *it, struct why *why)
+                            const struct small_files_point *it, bool keep_noted,
+                            struct why *why)
 {
-    struct small_files_point next = *it;
+    struct small_files_point next;
     enum err err;
 
-    next.number = point->stored.number;
+    point_lock(&point->lock);
+    next = keep_noted && it->offset < point->noted.offset ? point->noted : *it;
+    next.number = point->synced;
     point->used = true;
-    err = small_files_save_point(point->disk, point->folder, &point->file,
-                                 &next, why);
+    err = small_files_write_point(point->disk, point->folder, &point->file,
+                                  &next, why);
     if (!err) {
-        point->stored = next;
+        point->number = next.number;
         point->noted = next;
+    }
+    point_unlock(&point->lock);
+    if (!err) {
+        err = small_files_sync_point(point->disk, point->folder, point->file,
+                                     &next, why);
+    }
+    if (!err) {
+        point->synced = next.number;
     }
     return err;
 }
@@ -68,12 +86,11 @@ enum err point_store(struct point *point, uint32_t cuts,
 {
     enum err err = ERR_NONE;
 
-    must(pthread_mutex_lock(&point->lock) == 0);
-    if (cuts == point->cuts) {
-        err = point_write(
-            point, it->offset < point->noted.offset ? &point->noted : it, why);
+    point_lock(&point->storing);
+    if (cuts == point_cuts(point)) {
+        err = point_write(point, it, true, why);
     }
-    must(pthread_mutex_unlock(&point->lock) == 0);
+    point_unlock(&point->storing);
     return err;
 }
 
@@ -83,18 +100,17 @@ enum err point_note(struct point *point, uint32_t cuts,
     struct small_files_point next = *it;
     enum err err = ERR_NONE;
 
-    must(pthread_mutex_lock(&point->lock) == 0);
-    if (cuts == point->cuts && it->offset > point->noted.offset) {
-        next.number = point->stored.number;
+    point_lock(&point->lock);
+    if (cuts == point_cuts(point) && it->offset > point->noted.offset) {
+        next.number = point->number;
         point->used = true;
         err = small_files_note_point(point->disk, point->folder, &point->file,
                                      &next, why);
         if (!err) {
             point->noted = next;
         }
-        must(point->stored.offset <= point->noted.offset);
     }
-    must(pthread_mutex_unlock(&point->lock) == 0);
+    point_unlock(&point->lock);
     return file_err_passes(err) ? ERR_NONE : err;
 }
 
@@ -115,15 +131,18 @@ enum err point_save(struct point *point, uint32_t cuts,
 {
     enum err err = ERR_NONE;
 
-    must(pthread_mutex_lock(&point->lock) == 0);
+    if (files == NULL) {
+        return ERR_NONE;
+    }
+    point_lock(&point->storing);
     for (; !err && files != NULL; files = files->next) {
-        if (cuts != point->cuts && files->offset > point->cut_offset) {
+        if (cuts != point_cuts(point) && files->offset > point->cut_offset) {
             continue;
         }
         err = point_file_save(point->disk, files, why);
         err = err == ERR_FULL && !files->is_needed ? ERR_NONE : err;
     }
-    must(pthread_mutex_unlock(&point->lock) == 0);
+    point_unlock(&point->storing);
     return err;
 }
 
@@ -133,15 +152,18 @@ enum err point_lower(struct point *point, const struct small_files_point *it,
 {
     enum err err = ERR_NONE;
 
-    must(pthread_mutex_lock(&point->lock) == 0);
-    point->cuts++;
+    point_lock(&point->storing);
     point->cut_offset =
         in_flight ? MIN(point->cut_offset, it->offset) : it->offset;
+    point_lock(&point->lock);
+    atomic_store_explicit(&point->cuts, point_cuts(point) + 1,
+                          memory_order_relaxed);
     *lowered = it->offset <= MAX(flushed_end, point->noted.offset);
+    point_unlock(&point->lock);
     if (*lowered) {
-        err = point_write(point, it, why);
+        err = point_write(point, it, false, why);
     }
-    must(pthread_mutex_unlock(&point->lock) == 0);
+    point_unlock(&point->storing);
     return err;
 }
 

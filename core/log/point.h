@@ -9,14 +9,23 @@
  * truncations (cuts) it knows of, and when there were more, it stores nothing
  * that lies above them.
  *
+ * Two locks. storing: whoever has it writes files, and waits for the disk; disk
+ * threads take it, and the owner where it cuts, which blocks anyway. lock: what
+ * is in memory, and what is written to memory; nobody waits for a sync with it,
+ * so that a note passes by a point that is being stored.
+ *
  * Invariants:
- * 1. stored is never above noted (point_write(), point_note()).
- * 2. Neither goes back but by a truncation, nor is above the flushed end. */
+ * 1. What is stored is never above noted (point_write(), point_note()).
+ * 2. Neither goes back but by a truncation, nor is above the flushed end.
+ * 3. The owner's loop takes neither lock but to cut.
+ * 4. The point that was synced last is never written over: the number moves on
+ *    when the next one's sync has ended. */
 #ifndef LOG_POINT_H
 #define LOG_POINT_H
 
 #include "log/small_files.h"
 #include <pthread.h>
+#include <stdatomic.h>
 
 /* A file that is to be written: producers' state, the epochs. */
 struct point_file {
@@ -33,11 +42,13 @@ struct point_file {
 struct point {
     struct disk *disk; /* private from here on */
     const char *folder;
-    pthread_mutex_t lock; /* guards the rest, and the files */
-    uint32_t cuts;
-    int64_t cut_offset; /* the lowest that jobs in flight may not know of */
-    struct small_files_point stored; /* synced, ... */
-    struct small_files_point noted;  /* ... and at least that */
+    _Atomic uint32_t cuts;   /* the owner's; changes under both locks */
+    pthread_mutex_t storing; /* before lock; guards these two: */
+    int64_t cut_offset;   /* the lowest that jobs in flight may not know of */
+    uint64_t synced;      /* number of the last point that was */
+    pthread_mutex_t lock; /* guards the rest */
+    uint64_t number;      /* of the last point that was written, ... */
+    struct small_files_point noted; /* ... at least which was flushed */
     struct file *file; /* stays open while it is used; may be NULL */
     bool used;         /* since point_forget_idle() looked */
 };
@@ -47,15 +58,19 @@ void point_init(struct point *point, struct disk *disk, const char *folder,
                 const struct small_files_point *stored);
 void point_fini(struct point *point);
 
-/* Any thread. The number of truncations so far. */
-uint32_t point_cuts(struct point *point);
+/* Any thread; does not wait. The number of truncations so far. */
+static inline uint32_t point_cuts(const struct point *point)
+{
+    return atomic_load_explicit(&point->cuts, memory_order_relaxed);
+}
+
 /* Any thread; blocks. Stores it, unless it is void; what was noted above it is
  * stored in its place. */
 MUST_USE enum err point_store(struct point *point, uint32_t cuts,
                               const struct small_files_point *it,
                               struct why *why);
-/* Any thread; reads and writes what is in memory. Notes it, unless it is void
- * or lower. Errors: ERR_DISK. */
+/* Any thread; writes to memory, whatever is being stored. Notes it, unless it
+ * is void or lower. Errors: ERR_DISK. */
 MUST_USE enum err point_note(struct point *point, uint32_t cuts,
                              const struct small_files_point *it,
                              struct why *why);

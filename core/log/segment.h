@@ -92,8 +92,8 @@ MUST_USE enum err segment_spill(struct segment *segment, struct why *why);
 /* Any thread: what was written is on the disk. */
 MUST_USE enum err segment_sync(struct segment *segment, bool indexes,
                                struct why *why);
-/* Before readers know the segment, and before segment_activate(): cuts the .log;
- * the indexes are index_truncate()'s. */
+/* Before readers know the segment, and before segment_activate(): cuts the
+ * .log; the indexes are index_truncate()'s. */
 MUST_USE enum err segment_truncate(struct segment *segment, uint64_t bytes,
                                    struct why *why);
 /* After segment_write() found no room: what it left behind the end goes. The

@@ -106,14 +106,13 @@ static enum err small_files_open_point(struct disk *disk, const char *folder,
     return file_open(disk, path, FILE_WRITE, file, why);
 }
 
-enum err small_files_save_point(struct disk *disk, const char *folder,
-                                struct file **file,
-                                struct small_files_point *point,
-                                struct why *why)
+enum err small_files_write_point(struct disk *disk, const char *folder,
+                                 struct file **file,
+                                 struct small_files_point *point,
+                                 struct why *why)
 {
     uint8_t slot[SMALL_FILES_SLOT_BYTES];
     struct iovec part = {slot, sizeof(slot)};
-    bool is_first = point->number == 0;
     enum err err = small_files_open_point(disk, folder, file, why);
 
     if (err) {
@@ -123,10 +122,32 @@ enum err small_files_save_point(struct disk *disk, const char *folder,
     small_files_encode_point(point, slot);
     err = file_write(*file, point->number % 2 * SMALL_FILES_SLOT_STRIDE, &part,
                      1, why);
+    point->number -= err != ERR_NONE;
+    return err;
+}
+
+enum err small_files_sync_point(struct disk *disk, const char *folder,
+                                struct file *file,
+                                const struct small_files_point *point,
+                                struct why *why)
+{
+    enum err err = file_sync(file, why);
+
+    return err || point->number > 1 ? err : disk_sync_folder(disk, folder, why);
+}
+
+enum err small_files_save_point(struct disk *disk, const char *folder,
+                                struct file **file,
+                                struct small_files_point *point,
+                                struct why *why)
+{
+    enum err err = small_files_write_point(disk, folder, file, point, why);
+
     if (!err) {
-        err = file_sync(*file, why);
+        err = small_files_sync_point(disk, folder, *file, point, why);
+        point->number -= err != ERR_NONE;
     }
-    return err || !is_first ? err : disk_sync_folder(disk, folder, why);
+    return err;
 }
 
 enum err small_files_note_point(struct disk *disk, const char *folder,

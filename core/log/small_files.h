@@ -34,11 +34,21 @@ struct small_files_point {
 MUST_USE enum err small_files_load_point(struct disk *disk, const char *folder,
                                          struct small_files_point *out,
                                          struct why *why);
-/* Counts point->number up. *file: NULL, or open from the last call; the caller
- * closes it. */
+/* Counts point->number up where it succeeds. *file: NULL, or open from the last
+ * call; the caller closes it. */
 MUST_USE enum err small_files_save_point(struct disk *disk, const char *folder,
                                          struct file **file,
                                          struct small_files_point *point,
+                                         struct why *why);
+/* Its two halves, of which the second one waits for the disk. Where that fails
+ * the caller counts back: what was synced last is not to be written over. */
+MUST_USE enum err small_files_write_point(struct disk *disk, const char *folder,
+                                          struct file **file,
+                                          struct small_files_point *point,
+                                          struct why *why);
+MUST_USE enum err small_files_sync_point(struct disk *disk, const char *folder,
+                                         struct file *file,
+                                         const struct small_files_point *point,
                                          struct why *why);
 /* A later point, in a slot of its own that counts until another point is saved:
  * not synced, it outlives the process, and perhaps not the power. point->number
