@@ -254,16 +254,18 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     /* After a crash, an epoch without a batch may be of one that was cut: who
      * leads begins its own again. */
     if (log_cut_epochs(log, 0, log->end_offset + r->folder.clean)) {
-        r->b.changed = true;
         r->b.epochs_changed = true;
     }
+    log->epochs_changed = log->epochs_changed || r->b.epochs_changed;
     if (end.offset == end.base && end.position == 0 && point->offset < 0 &&
         log->segment_count == 1) {
         return ERR_NONE; /* new and empty: the first sync will do */
     }
     if (!r->b.changed && point->offset == end.offset &&
         point->base == end.base && point->position == end.position) {
-        return ERR_NONE;
+        /* At most the list: the rest is on disk as it is. */
+        err = r->b.epochs_changed ? log_save_epochs(log, why) : ERR_NONE;
+        return log_rebuild_full(&r->b, err, why);
     }
     parent = names_parent(log->folder);
     err = disk_sync_folder(r->b.log->env->disk, parent, why);
@@ -272,7 +274,6 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
               : small_files_sync_claim(r->b.log->env->disk, log->folder, why);
     err = err ? err : disk_sync_folder(r->b.log->env->disk, log->folder, why);
     if (!err && r->b.epochs_changed) {
-        log->epochs_changed = true;
         err = log_save_epochs(log, why);
     }
     if (err == ERR_FULL) {
