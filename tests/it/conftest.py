@@ -135,6 +135,17 @@ class Broker:
             stdout=subprocess.PIPE, env={**os.environ, **(env or {})})
         return done.stdout.strip()
 
+    def log(self):
+        """What it has printed."""
+        return (pathlib.Path(self.handle) / "1" / "log").read_text()
+
+    def assert_clean(self):
+        """It was stopped, and all was closed: a stop that gives up at its
+        deadline exits 0, too, and names the folder."""
+        last = self.log().rstrip().splitlines()[-1]
+        assert last == f"tidemark stopped; the data is in {self.dir()}", last
+        assert (pathlib.Path(self.dir()) / ".clean").exists()
+
     def __getattr__(self, verb):
         """kill, restart, dir, pid: of its one node."""
         return lambda: self.run(verb, self.handle, "1")

@@ -42,6 +42,7 @@ def test_a_restart_keeps_everything(end, start_broker):
         before = topics(raw), cluster_id(raw)
     if end == "stop":
         broker.run("stop", broker.handle)
+        broker.assert_clean()
     else:
         broker.kill()
     broker.restart()
@@ -257,10 +258,9 @@ def test_sigterm_ends_it_though_clients_wait(start_broker):
         assert idle.ended()
         while pathlib.Path(f"/proc/{pid}/fd").exists() and any(
                 True for _ in pathlib.Path(f"/proc/{pid}/fd").iterdir()):
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20
             time.sleep(0.02)
-    log = pathlib.Path(broker.dir()).parent / "log"
-    assert broker.dir() in log.read_text(), "it says where the data is"
+    broker.assert_clean()
 
 
 def test_old_segments_go_and_the_log_starts_later(start_broker):

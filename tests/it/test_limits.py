@@ -211,13 +211,12 @@ def test_sigterm_ends_it_though_joins_and_fetches_are_parked(start_broker):
                 while True:
                     connection.receive_frame()
         while pathlib.Path(f"/proc/{pid}/exe").exists():
-            assert time.monotonic() - began < 10
+            assert time.monotonic() - began < 20
             time.sleep(0.02)
     finally:
         for connection in parked:
             connection.close()
-    log = pathlib.Path(broker.dir()).parent / "log"
-    assert "stopped; the data is in" in log.read_text()
+    broker.assert_clean()
 
 
 def test_what_clients_do_wrong_does_not_fill_the_log(start_broker):

@@ -172,16 +172,16 @@ def test_a_transaction_that_stays_open_holds_nothing_up(who, start_broker):
         assert commit(raw, "g", "before", 7) == 0
     wait_rows(broker, "select count(*) from topics", [(21,)])
     with held():
-        began = time.monotonic()
+        with Connection(broker.bootstrap) as raw:
+            create(raw, "last")
         broker.run("stop", broker.handle)
-        assert time.monotonic() - began < 10
+        broker.assert_clean()
         broker.restart()
-        assert time.monotonic() - began < 20
         with Connection(broker.bootstrap) as raw:
             create(raw, "after")
             assert committed(raw, "g")["before", 0] == 7
     wait_rows(broker, "select count(*) from topics where name in"
-              " ('before', 'beside-19', 'after')", [(3,)])
+              " ('before', 'beside-19', 'last', 'after')", [(4,)])
     assert select(broker, "pragma integrity_check") == [("ok",)]
 
 
