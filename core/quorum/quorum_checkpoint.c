@@ -7,8 +7,9 @@
  *
  * Invariants: (1) one is under way at a time, from the question to the machine
  * to the cut; (2) the log is cut only below a checkpoint that is on disk; (3) a
- * checkpoint that fails for want of space, or because the machine cannot just
- * now, ends nothing: it is asked for again when the log has grown as much. */
+ * checkpoint that fails for want of space or descriptors, or because the
+ * machine cannot just now, ends nothing: it is asked for again when the log has
+ * grown as much. */
 #include "quorum/quorum_private.h"
 
 #include "base/must.h"
@@ -79,7 +80,7 @@ static void quorum_checkpoint_saved(struct storage_save *save, enum err err)
     if (err == ERR_NONE && !q->broken && !q->closing) {
         err = quorum_checkpoint_cut(q, save->first, &save->why);
     }
-    if (err != ERR_NONE && err != ERR_FULL && !q->closing) {
+    if (err != ERR_NONE && !file_err_passes(err) && !q->closing) {
         quorum_fail(q, &save->why);
     }
     quorum_checkpoint_end(q, err);

@@ -16,8 +16,9 @@
  * log may be shorter, but never has an old end behind a new entry. Before it,
  * the mark in the file `term` is lowered: this loss is a lawful one.
  *
- * An append that finds no space waits in its place, everything behind it too,
- * and is tried again: a full disk costs time, not the node.
+ * An append that finds no space, or no descriptor for its segment, waits in its
+ * place, everything behind it too, and is tried again: a full disk costs time,
+ * not the node.
  *
  * Invariants: (1) the queue, carried out, makes the disk's log equal to the
  * tail; (2) the mark is on disk in the log, at every moment; (3) no entry is
@@ -285,9 +286,35 @@ static void storage_job_flushed(struct waiter *waiter)
     }
 }
 
-/* No space: nothing was written, and nothing is lost. What was begun behind
- * this job was refused with it, and all of it is begun again, in order. */
-static void storage_stall(struct storage_job *job)
+/* Said once, until entries are stored again. */
+static void storage_tell_stall(struct storage *storage, uint64_t entry,
+                               enum err err)
+{
+    if (storage->lacked_room) {
+        return;
+    }
+    storage->lacked_room = true;
+    if (err == ERR_FULL) {
+        trace(
+            TRACE_WARN,
+            "quorum: entry %llu has no space: \"%s\" is on a volume with %llu "
+            "KiB left; it is tried again: free some space",
+            (unsigned long long)entry, storage->folder,
+            (unsigned long long)disk_free_bytes(storage->env->disk,
+                                                storage->folder) >>
+                10);
+    } else {
+        trace(TRACE_WARN,
+              "quorum: entry %llu is not stored yet: %s; it is "
+              "tried again",
+              (unsigned long long)entry, err_text(err));
+    }
+}
+
+/* No space, or no descriptor: nothing was written, and nothing is lost. What
+ * was begun behind this job was refused with it, and all of it is begun again,
+ * in order. */
+static void storage_stall(struct storage_job *job, enum err err)
 {
     struct storage *storage = job->storage;
 
@@ -297,18 +324,10 @@ static void storage_stall(struct storage_job *job)
         return;
     }
     storage->stalled = true;
-    if (!storage->lacked_room) {
-        storage->lacked_room = true;
-        trace(
-            TRACE_WARN,
-            "quorum: entry %llu has no space: \"%s\" is on a volume with %llu "
-            "KiB left; it is tried again: free some space",
-            (unsigned long long)job->first, storage->folder,
-            (unsigned long long)disk_free_bytes(storage->env->disk,
-                                                storage->folder) >>
-                10);
+    storage_tell_stall(storage, job->first, err);
+    if (err == ERR_FULL) {
+        storage->options.lacks_room(storage->options.arg);
     }
-    storage->options.lacks_room(storage->options.arg);
     env_timer_set(storage->env, &storage->retry, STORAGE_RETRY_MS);
     if (storage->closed != NULL) {
         env_soon(storage->env, &storage->pump);
@@ -332,8 +351,8 @@ static void storage_job_written(struct log_append *append, enum err err)
     if (storage->broken) {
         return;
     }
-    if (err == ERR_FULL) {
-        storage_stall(job);
+    if (file_err_passes(err)) {
+        storage_stall(job, err);
         return;
     }
     if (err != ERR_NONE) {

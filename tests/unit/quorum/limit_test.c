@@ -1,0 +1,75 @@
+/* A want of descriptors passes (run/disk_real.c): it costs time, or a
+ * checkpoint, and never the node. */
+#include "unit/quorum/one_node.h"
+
+static enum err checkpoint_err;
+static bool checkpoint_over;
+
+static void checkpoint_told(void *arg, enum err err)
+{
+    (void)arg;
+    checkpoint_over = true;
+    checkpoint_err = err;
+}
+
+static void checkpoint_run(void *arg)
+{
+    quorum_checkpoint(((struct one_node *)arg)->quorum, checkpoint_told, NULL);
+}
+
+static void one_checkpoint_now(struct one_node *n)
+{
+    checkpoint_over = false;
+    simenv_run(n->sim, checkpoint_run, n);
+    one_settle(n);
+    assert_true(checkpoint_over);
+}
+
+/* Files that are opened from now on are one too many. */
+static void no_descriptors(struct one_node *n, bool for_good)
+{
+    n->fault.kinds = FAULT_OPEN;
+    n->fault.err = ERR_LIMIT;
+    n->fault.for_good = for_good;
+    fault_arm(&n->fault, 1);
+}
+
+static void none_for_a_checkpoint_ends_nothing(void **state)
+{
+    struct one_node *n = one_make(1);
+    struct one_ask ask;
+
+    (void)state;
+    n->options.limits.no_trailing = true;
+    one_open(n);
+    one_settle(n);
+    for (uint32_t i = 1; i <= 20; i++) {
+        one_propose(n, &ask, i);
+        one_settle(n);
+    }
+    simclock_run_for_ms(&n->clock, 5000);
+    no_descriptors(n, true);
+    one_checkpoint_now(n);
+    assert_int_equal(checkpoint_err, ERR_LIMIT);
+    assert_false(n->has_failed);
+    fault_arm(&n->fault, 0);
+    one_checkpoint_now(n);
+    assert_int_equal(checkpoint_err, ERR_NONE);
+    one_free(n);
+}
+
+static int quiet(void **state)
+{
+    (void)state;
+    trace_level_set(TRACE_ERROR);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(none_for_a_checkpoint_ends_nothing),
+    };
+
+    return cmocka_run_group_tests_name("quorum/limit", tests, quiet, NULL);
+}
