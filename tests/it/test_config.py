@@ -123,7 +123,7 @@ def test_topics_that_are_there_are_not_altered_and_that_is_said(
         with Connection(broker.bootstrap) as raw:
             assert topics(raw)["users"][1] == 4
         lines = [line for line in log.read_text().splitlines()
-                 if line.endswith(": the settings create topics and alter none")]
+                 if "the settings create topics and alter none" in line]
         assert len(lines) == len(told)
         assert all(words in line for words, line in zip(told, lines)), lines
 
@@ -162,7 +162,7 @@ def test_the_status_of_a_check(tmp_path):
     assert done.stdout == (
         "no config.lua: good: 2 listeners, 0 topics, data in ./data\n")
     done = run(tmp_path, "config", "check", "--config", "none.lua")
-    assert done.stderr == "none.lua: no such file\n1 error, it would not start\n"
+    assert done.stderr.startswith("none.lua: no such file\n1 error, ")
     done = run(tmp_path, "config", "check", "--config",
                str(clients.ROOT / "config.lua"))
     assert (done.returncode, done.stderr) == (0, "")

@@ -37,7 +37,8 @@ def test_every_version_reads(version, raw, topic, create, produce):
 def test_by_topic_id(version, raw, topic, create, produce):
     create(topic)
     produce(topic, batch([b"a", b"b"]))
-    for given, error in (topic_id(raw, topic), 0), (uuid.uuid4(), UNKNOWN_TOPIC_ID):
+    for given, error in ((topic_id(raw, topic), 0),
+                         (uuid.uuid4(), UNKNOWN_TOPIC_ID)):
         answer = raw.call("Fetch", version, MaxWaitMs=0, MinBytes=0, Topics=[{
             "TopicId": given, "Partitions": [
                 {"Partition": 0, "PartitionMaxBytes": 1000}]}])

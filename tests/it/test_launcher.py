@@ -169,8 +169,8 @@ def test_it_ends_by_itself_when_its_life_is_over(launcher):
 def test_a_caller_that_is_killed_takes_no_node_with_it(launcher):
     """As with `timeout` around a test, or a terminal that is closed."""
     with subprocess.Popen(
-            ["bash", "-c", f"'{clients.ROOT}/scripts/broker' start 1; sleep 60"],
-            stdout=subprocess.PIPE, text=True, start_new_session=True,
+            ["bash", "-c", '"$0" start 1; sleep 60',
+             clients.ROOT / "scripts/broker"], stdout=subprocess.PIPE, text=True, start_new_session=True,
             env={**os.environ, "TMPDIR": str(launcher.folder),
                  "LIFE": "600"}) as caller:
         address, handle = caller.stdout.readline().split()

@@ -57,7 +57,8 @@ def test_every_version_appends(version, topic, create, produce, fetch):
 
 def test_by_topic_id(topic, create, raw, fetch):
     create(topic)
-    for given, error in (calls.topic_id(raw, topic), 0), (uuid.uuid4(), UNKNOWN_TOPIC_ID):
+    for given, error in ((calls.topic_id(raw, topic), 0),
+                         (uuid.uuid4(), UNKNOWN_TOPIC_ID)):
         answer = raw.call("Produce", 13, Acks=-1, TimeoutMs=1000, TopicData=[{
             "TopicId": given, "PartitionData": [
                 {"Index": 0, "Records": batch([b"x"])}]}])
