@@ -4,8 +4,9 @@
  *       -> groups -> topics of config.lua -> clients are accepted, ready.
  * Down: ports closed, requests answered -> groups -> logs, quorum, SQLite
  *       closed and synced -> the mark of a clean stop.
- * A stop is over in less than ten seconds: what is not sealed by then is left
- * as a crash would leave it. Everything that was acknowledged is on disk
+ * A stop is over in less than ten seconds, also when a loop hangs in a call
+ * that the disk does not answer (deadline.h): what is not sealed by then is
+ * left as a crash would leave it. Everything that was acknowledged is on disk
  * already; the next start takes a little longer. A disk that fails in between
  * ends the process at once: what is on disk is what the next start recovers,
  * and no answer leaves that it does not keep.
@@ -22,6 +23,7 @@
 #include "base/mem.h"
 #include "base/must.h"
 #include "base/trace.h"
+#include "broker/deadline.h"
 #include "broker/folder.h"
 #include "broker/reserve.h"
 #include "cluster/topic_create.h"
@@ -38,6 +40,7 @@ enum {
     STOP_TWICE_MS = 1000, /* a second signal means it only after so long */
     STOP_GRACE_MS = 2000, /* for requests that run when a stop begins */
     STOP_MS = 8000,       /* for all of a stop */
+    STOP_HANGS_MS = 9000, /* where the loop that counts those hangs, too */
     REQUESTS_RUNNING_MAX = 256,
     OUTPUT_BYTES_MAX = 4 << 20,
     PRODUCER_ID_BLOCK = 1000,
@@ -537,6 +540,12 @@ static void broker_stop(struct server *server)
     server->stop_begun_ms = env_now_ms(env);
     server->stop_timer.fire = broker_stop_over;
     env_timer_set(env, &server->stop_timer, STOP_MS);
+    deadline_set(STOP_HANGS_MS,
+                 mem_printf("tidemark stopped after %d s: the disk does not "
+                            "answer; the next start recovers, nothing "
+                            "acknowledged is lost; the data is in %s\n",
+                            STOP_HANGS_MS / 1000,
+                            server->settings->node.data_dir));
     if (server->ready) {
         broker_stop_clients(server);
     }

@@ -1,4 +1,5 @@
-"""A stop that is in a hurry: a disk on which every sync takes long."""
+"""A stop that is in a hurry: a disk on which every sync takes long, or does
+not come back."""
 import time
 
 import pytest
@@ -38,3 +39,19 @@ def test_a_stop_ends_in_time_though_the_disk_is_slow(node):
     stop(node)
     assert node.told().rstrip().splitlines()[-1].startswith(
         "tidemark stopped; the data is in")
+
+
+def test_a_stop_ends_in_time_though_its_loop_hangs(node):
+    """In the sync of the last file, which no timer of the loop interrupts."""
+    node.start(FAULT_PATHS="/data/.clean", FAULT_CALLS="sync",
+               FAULT_HOW="slow", FAULT_MS=60_000, FAULT_AT=1,
+               FAULT_TIMES=10**9)
+    with node.connect() as connection:
+        create(connection, "t")
+        append_to_all(connection, "t", batch([b"here"]), [0])
+    assert stop(node) < OVER_S + 3
+    assert "tidemark stopped after 9 s: the disk does not answer; the next " \
+        "start recovers" in node.told()
+    node.start()
+    with node.connect() as connection:
+        assert [v for _, v in read_all(connection, "t")] == [b"here"]
