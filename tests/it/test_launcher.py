@@ -170,9 +170,10 @@ def test_a_caller_that_is_killed_takes_no_node_with_it(launcher):
     """As with `timeout` around a test, or a terminal that is closed."""
     with subprocess.Popen(
             ["bash", "-c", '"$0" start 1; sleep 60',
-             clients.ROOT / "scripts/broker"], stdout=subprocess.PIPE, text=True, start_new_session=True,
-            env={**os.environ, "TMPDIR": str(launcher.folder),
-                 "LIFE": "600"}) as caller:
+             clients.ROOT / "scripts/broker"],
+            stdout=subprocess.PIPE, text=True, start_new_session=True, env={
+                **os.environ, "TMPDIR": str(launcher.folder),
+                "LIFE": "600"}) as caller:
         address, handle = caller.stdout.readline().split()
         os.killpg(caller.pid, signal.SIGKILL)
     with Connection(address) as raw:
