@@ -76,6 +76,7 @@ class File(Pending):
             state[position:position + len(data)] = data
 
     def some(self, chance):
+        """Some truncations, and some of the pages written behind them."""
         cuts = [i for i, (_, data) in enumerate(self.changes) if data is None]
         kept = chance.randint(0, len(cuts))
         first = cuts[kept - 1] + 1 if kept else 0
@@ -107,6 +108,7 @@ class Folder(Pending):
                 state.pop(name, None)
 
     def some(self, chance):
+        """The first so many changes of names."""
         return self.after(chance.randint(0, len(self.changes)))
 
 

@@ -98,6 +98,20 @@ def test_what_a_cut_leaves(tmp_path):
         b"First\0\0\0\0\0\0\0\0\0", b"First and"}
 
 
+def test_what_a_failed_sync_did_not_write_is_lost(tmp_path):
+    disk = power.Disk(tmp_path)
+    disk.play_file("7", f"{disk.root}/a")
+    for number, inode, data, end in (
+            ("1", "7", b"lost", disk.play_failed),
+            ("2", "7", b"kept", disk.play_synced),
+            ("3", str(tmp_path.stat().st_ino), b"late", disk.play_synced)):
+        disk.change(7, 4 * int(number), data)
+        disk.play_syncing(number, inode)
+        end(number)
+    assert disk.left("nothing") == {"a": bytes(8) + b"kept"}
+    assert disk.left("all") == {"a": bytes(4) + b"lostkeptlate"}
+
+
 @pytest.mark.parametrize("end", ("kill", "stop"))
 def test_the_journal_misses_nothing(node, end):
     """Played to its end it gives the very files: no call of the release
