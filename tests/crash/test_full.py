@@ -231,8 +231,9 @@ def test_a_volume_that_fills_between_two_commits(node, volume):
 
 
 def answers(node):
+    """Soon: one that still starts takes the connection, and waits."""
     try:
-        with node.connect() as connection:
+        with node.connect(timeout=0.5) as connection:
             return bool(connection.call("ApiVersions", 0))
     except (OSError, Closed):
         return False
@@ -244,7 +245,9 @@ def test_a_start_without_any_space_says_so_and_waits(node, volume):
     for _ in range(100):  # some starts fit into blocks that are there
         node.kill()
         node.spawn(**volume.start)
-        soon(lambda: "has no space" in node.told() or answers(node))
+        soon(lambda: "has no space" in node.told() or answers(node)
+             or not node.alive())
+        assert node.alive(), node.told()
         if "has no space" in node.told():
             break
         fill(volume)
