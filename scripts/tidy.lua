@@ -2,8 +2,8 @@
 --
 -- It fails on what must never be: an include that points up or sideways, an
 -- outside library through a second door (core/FLOORS says what both are), an
--- exported function that only tests call, and a page that names a function
--- which does not exist.  Then it prints, as a guide that fails nothing, our
+-- exported function that only tests call, a warning that clients can cause
+-- without a gate, and a page that names a function which does not exist.  Then it prints, as a guide that fails nothing, our
 -- sizes beside those of C code that reads well, and each place that is longer,
 -- or less explained, than nine tenths of it.
 --
@@ -23,6 +23,9 @@ local RESERVED = {
     strcpy = "", strcat = "", sprintf = "", strtok = "", atoi = "",
     alloca = "", gets = "", system = "",
 }
+
+-- Folders whose every warning a client can cause: as often as it likes.
+local GATED = "api/ coord/"
 
 -- Exported functions that only tests call, and what they are there for.
 local FOR_TESTS = {
@@ -389,11 +392,23 @@ local function look_at_includes(file, lines, code)
     end
 end
 
+-- What a client can cause once it can cause a thousand times.
+local function look_for_bare_lines(file, code)
+    for i, line in ipairs(code) do
+        if line:find("%f[%w_]trace%(TRACE_WARN") then
+            fail("core/" .. file .. ":" .. i,
+                "a warning of %s passes a gate: trace_gated()",
+                folder_of(file))
+        end
+    end
+end
+
 local function look_at(file)
     local text = read("core/" .. file)
     local lines = lines_of(text)
     local code, comments = split(text)
     local is_header = file:find("%.h$") ~= nil
+    if is_in(file, GATED) then look_for_bare_lines(file, code) end
     table.insert(is_header and total.h or total.c, #lines)
     local limit = is_header and LIMIT.h_lines or LIMIT.c_lines
     if #lines > limit then note(file, 1, "%d lines", #lines) end

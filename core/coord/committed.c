@@ -55,7 +55,11 @@ static void committed_settle(struct committed *committed, struct list *settled)
     uint32_t entry = 0;
 
     if (err != ERR_NONE && change->err != ERR_FULL) { /* the quorum says that */
-        trace(TRACE_WARN, "could not commit offsets: %s", change->why.text);
+        struct coordinator *coordinator = committed->coordinator;
+
+        trace_gated(&coordinator->failures, env_now_ms(coordinator->env),
+                    COORDINATOR_LINES_A_SECOND, "could not commit offsets: %s",
+                    change->why.text);
     }
     list_each(node, &committed->proposed)
     {
@@ -184,7 +188,7 @@ bool committed_awaits(const struct committed *committed, struct str group_id)
 /* Whether the group, which has no member in memory, may be committed for. */
 static enum err committed_check_absent(const struct committed_commit *commit)
 {
-    const struct coordinator *coordinator = commit->ask.coordinator;
+    struct coordinator *coordinator = commit->ask.coordinator;
     const struct state *state = committed_state(coordinator);
     bool has_offsets =
         offsets_find_group(&state->offsets, commit->ask.group_id) != NULL;
@@ -200,10 +204,11 @@ static enum err committed_check_absent(const struct committed_commit *commit)
     }
     if (!has_offsets &&
         offsets_group_count(&state->offsets) >= coordinator->options.groups) {
-        trace(TRACE_WARN,
-              "limits.groups (%u) is reached: group \"%.*s\" "
-              "cannot commit",
-              coordinator->options.groups, STR_ARG(commit->ask.group_id));
+        trace_gated(&coordinator->refusals, env_now_ms(coordinator->env),
+                    COORDINATOR_LINES_A_SECOND,
+                    "limits.groups (%u) is reached: group \"%.*s\" "
+                    "cannot commit",
+                    coordinator->options.groups, STR_ARG(commit->ask.group_id));
         return ERR_COORDINATOR_NOT_AVAILABLE;
     }
     return ERR_NONE;

@@ -4,6 +4,7 @@
 #define COORD_COORDINATOR_PRIVATE_H
 
 #include "base/heap.h"
+#include "base/trace.h"
 #include "coord/committed.h"
 #include "coord/coordinator.h"
 #include "coord/expiry.h"
@@ -15,6 +16,7 @@ enum {
     /* Of the command that stores a group, beside its members: its id, its
      * protocol and the protocol's type, its leader, and some numbers. */
     HOSTED_STORED_HEAD_BYTES = 4 * (2 + INT16_MAX) + 64,
+    COORDINATOR_LINES_A_SECOND = 5, /* of each kind that clients can cause */
 };
 
 struct coordinator {
@@ -32,6 +34,8 @@ struct coordinator {
     void *closed_arg;
     struct committed committed;
     struct expiry expiry;
+    struct trace_gate refusals; /* lines about groups there is no place for */
+    struct trace_gate failures; /* and about what could not be stored */
 };
 
 /* A group in memory, and what the shell has to know of it. */

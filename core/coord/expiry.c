@@ -135,8 +135,10 @@ static void expiry_swept(struct controller_change *change)
     bool ok = change->err == ERR_NONE;
 
     if (!ok) {
-        trace(TRACE_WARN, "could not remove offsets that have expired: %s",
-              change->why.text);
+        trace_gated(&coordinator->failures, env_now_ms(expiry_env(expiry)),
+                    COORDINATOR_LINES_A_SECOND,
+                    "could not remove offsets that have expired: %s",
+                    change->why.text);
     }
     controller_change_end(change);
     expiry->sweeping = false;
@@ -240,8 +242,9 @@ static void expiry_evicted(struct controller_change *change)
     struct expiry *expiry = container_of(change, struct expiry, group);
 
     if (change->err != ERR_NONE) {
-        trace(TRACE_WARN, "could not remove an empty group: %s",
-              change->why.text);
+        trace_gated(&expiry->coordinator->failures,
+                    env_now_ms(expiry_env(expiry)), COORDINATOR_LINES_A_SECOND,
+                    "could not remove an empty group: %s", change->why.text);
     }
     controller_change_end(change);
     expiry->evicting = false;
@@ -262,8 +265,9 @@ void expiry_make_room(struct expiry *expiry)
     group = expiry_find_empty(expiry);
     if (group == NULL) {
         expiry->evicted_ms = now_ms; /* a search in vain takes its time */
-        trace(TRACE_WARN, "limits.groups (%u) is reached: no new group",
-              coordinator->options.groups);
+        trace_gated(&coordinator->refusals, now_ms, COORDINATOR_LINES_A_SECOND,
+                    "limits.groups (%u) is reached: no new group",
+                    coordinator->options.groups);
         return;
     }
     *change = (struct controller_change){

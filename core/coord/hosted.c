@@ -147,8 +147,10 @@ static void hosted_saved(struct controller_change *change)
     hosted->saves--;
     hosted->unsaved = err != ERR_NONE;
     if (err != ERR_NONE) {
-        trace(TRACE_WARN, "could not store group \"%.*s\": %s",
-              STR_ARG(save->group_id), change->why.text);
+        trace_gated(&coordinator->failures, env_now_ms(coordinator->env),
+                    COORDINATOR_LINES_A_SECOND,
+                    "could not store group \"%.*s\": %s",
+                    STR_ARG(save->group_id), change->why.text);
     }
     list_init(&held);
     list_move(&save->held, &held);

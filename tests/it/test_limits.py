@@ -9,7 +9,7 @@ import pytest
 
 from clients import os
 from records import batch
-from calls import append, create, fetch, to_fetch, to_produce
+from calls import append, commit, create, fetch, to_fetch, to_produce
 from test_members import join, to_join
 from wire import Closed, Connection
 
@@ -245,4 +245,21 @@ def test_what_clients_do_wrong_does_not_fill_the_log(start_broker):
     assert 1 <= told.count("a frame of") <= 10 * seconds
     assert 1 <= told.count("is not served here") <= 10 * seconds
     assert 2 <= told.count("refused a connection") <= seconds + 1
+    assert "like it since the last such line" in told
+
+
+def test_groups_beyond_the_limit_do_not_fill_the_log(start_broker):
+    broker = start_broker(**{"limits.groups": "1"})
+    began = time.monotonic()
+    with Connection(broker.bootstrap) as raw:
+        create(raw, "t")
+        assert commit(raw, "first", "t", 1) == 0
+        for i in range(200):
+            assert commit(raw, f"g{i}", "t", 1) == 15  # not available
+        assert commit(raw, "first", "t", 2) == 0
+        seconds = int(time.monotonic() - began) + 2
+        time.sleep(1)
+        assert commit(raw, "last", "t", 1) == 15
+    told = broker.log()
+    assert 2 <= told.count("limits.groups (1) is reached") <= 5 * seconds + 1
     assert "like it since the last such line" in told
