@@ -21,6 +21,11 @@ static void flush_fire(struct env_timer *timer)
     struct flush *flush = container_of(timer, struct flush, timer);
 
     flush->timer_set = false;
+    if (flush->point_waits) {
+        flush->point_waits = false;
+        env_work(flush->env, &flush->point_job.work);
+        return;
+    }
     flush->point_due = true;
     flush_kick_point(flush);
 }
@@ -180,6 +185,7 @@ void flush_stop(struct flush *flush)
 {
     env_timer_stop(flush->env, &flush->timer);
     flush->timer_set = false;
+    flush->point_waits = false;
     flush->wanted = false;
     flush->point_due = false;
 }
@@ -437,11 +443,34 @@ static void flush_point_run(struct work *work)
     job->err = err;
 }
 
+/* The log closes, and its point is not stored for want of room or descriptors.
+ * Without it the next start reads more: that is given up. But it must not take
+ * indexes that are short for complete: where only the point can say so, it is
+ * tried until it is there. Gives whether the job waits. */
+static bool flush_point_last(struct flush *flush)
+{
+    if (!flush->closing || flush->broken ||
+        !file_err_passes(flush->point_job.err)) {
+        return false;
+    }
+    if (!flush->unsealed) {
+        flush->broken = true;
+        return false;
+    }
+    flush->point_waits = true;
+    flush->timer_set = true;
+    env_timer_set(flush->env, &flush->timer, FLUSH_RETRY_MS);
+    return true;
+}
+
 static void flush_point_done(struct work *work)
 {
     struct flush *flush = container_of(work, struct flush, point_job.work);
     struct flush_point_job *job = &flush->point_job;
 
+    if (job->err && flush_point_last(flush)) {
+        return;
+    }
     point_files_free(job->state);
     job->state = NULL;
     flush->point_busy = false;

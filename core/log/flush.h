@@ -93,6 +93,7 @@ struct flush {
     bool busy;
     bool point_busy;
     bool point_due;
+    bool point_waits; /* its job, which is busy meanwhile, for the timer */
     bool timer_set;
     bool closing;
     bool unsealed; /* and its indexes are not complete */
@@ -139,7 +140,8 @@ void flush_cut(struct flush *flush, struct view_mark mark);
 /* Whether nothing is to be synced. */
 bool flush_is_clean(const struct flush *flush);
 bool flush_is_idle(const struct flush *flush);
-/* The log closes: what finds no room is given up, and nothing advances then.
+/* The log closes: what finds no room is given up, the point too, and nothing
+ * advances then.
  * sealed: the indexes at its end are complete; else the point says that they
  * are not. */
 void flush_close(struct flush *flush, bool sealed);

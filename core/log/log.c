@@ -323,6 +323,8 @@ void log_close(struct log *log, void (*done)(void *arg), void *arg)
         log_close_state(log);
         log_flush_epochs(log);
         flush_now(&log->flush);
+    } else {
+        flush_close(&log->flush, true); /* as sealed as it was */
     }
     /* Never from inside the call. */
     env_timer_set(log->env, &log->close_timer, 0);

@@ -249,6 +249,44 @@ static void flush_files_are_on_disk_when_it_advances(void **state)
     mem_free(bytes);
 }
 
+/* No descriptor for the point, while the log closes. */
+static void close_without_a_point(bool sealed)
+{
+    wrote(10);
+    flush_now(&flush);
+    fault.kinds = FAULT_OPEN;
+    fault.err = ERR_LIMIT;
+    fault.for_good = true;
+    fault_arm(&fault, 1);
+    simclock_run_for_ms(&simclock, 100);
+    flush_close(&flush, sealed);
+    flush_point_now(&flush);
+    simclock_run_for_ms(&simclock, 1000);
+}
+
+static void flush_that_closes_gives_up_a_point_that_cannot_be_stored(void **s)
+{
+    close_without_a_point(true);
+    assert_true(flush_is_idle(&flush));
+    flush_point_now(&flush);
+    assert_true(flush_is_idle(&flush));
+    assert_int_equal(failures, 0);
+    fault_heal(&fault);
+    assert_int_equal(stored_point(), -1);
+}
+
+static void flush_that_closes_waits_for_a_point_that_says_unsealed(void **s)
+{
+    close_without_a_point(false);
+    assert_false(flush_is_idle(&flush));
+    assert_in_range(fault.failed, 2, 20); /* with pauses */
+    fault_heal(&fault);
+    simclock_run_for_ms(&simclock, 300);
+    assert_true(flush_is_idle(&flush));
+    assert_int_equal(stored_point(), 10);
+    assert_true(load_point().unsealed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +308,12 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             flush_files_are_on_disk_when_it_advances, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            flush_that_closes_gives_up_a_point_that_cannot_be_stored, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            flush_that_closes_waits_for_a_point_that_says_unsealed, set_up,
+            tear_down),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

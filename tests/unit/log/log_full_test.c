@@ -262,6 +262,40 @@ static void log_trusts_no_index_that_a_start_could_not_write(void **s)
     one_fini(&one);
 }
 
+/* Without its point the next start reads more: no reason to be asked for it
+ * without a pause, and for ever. */
+static void log_that_never_stored_its_point_closes_on_a_full_disk(void **state)
+{
+    for (int appends = 0; appends < 2; appends++) {
+        struct one_log one;
+        uint64_t steps;
+
+        one_init(&one, 9);
+        one_open(&one, false);
+        for (int i = 0; i < appends; i++) {
+            (void)one_put(&one, (struct one_batch){.count = 1});
+        }
+        leave(&one, 0);
+        one.closed = false;
+        simenv_run(one.simenv, one_do_close, &one);
+        steps = one.clock.steps;
+        (void)simclock_run_until_set(&one.clock, &one.closed, 5000);
+        assert_in_range(one.clock.steps - steps, 0, 200);
+        if (!one.closed) {
+            /* Its indexes are not complete, and only the point can say so. */
+            assert_int_equal(appends, 1);
+            simdisk_limit(one.sim, UINT64_MAX);
+            (void)simclock_run_until_set(&one.clock, &one.closed, 1000);
+        }
+        assert_true(one.closed);
+        simdisk_limit(one.sim, UINT64_MAX);
+        one_open(&one, true);
+        assert_int_equal(log_end_offset(one.log), appends);
+        one_close(&one);
+        one_fini(&one);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -274,6 +308,8 @@ int main(void)
         cmocka_unit_test(log_reads_nothing_when_it_refuses),
         cmocka_unit_test(log_trusts_no_index_that_a_full_disk_kept_short),
         cmocka_unit_test(log_trusts_no_index_that_a_start_could_not_write),
+        cmocka_unit_test(
+            log_that_never_stored_its_point_closes_on_a_full_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
