@@ -1,6 +1,8 @@
 /* retain_core.c - the rules of rolling and of retention. */
 #include "log/retain_core.h"
 
+#define RETAIN_FOR_EVER_MS (INT64_MAX / 4)
+
 enum { RETAIN_INDEX_BYTES_MIN = 4096, RETAIN_AGE_MS_MIN = 1000 };
 
 static bool retain_is_old(const struct retain_roll *roll)
@@ -11,6 +13,7 @@ static bool retain_is_old(const struct retain_roll *roll)
     if (age_ms >= 0 && age_ms < RETAIN_AGE_MS_MIN) {
         return false;
     }
+    /* Neither is negative: the difference is in range. */
     if (roll->first_timestamp >= 0 && roll->batch_max_timestamp >= 0) {
         return roll->batch_max_timestamp - roll->first_timestamp >
                roll->segment_ms;
@@ -37,19 +40,20 @@ static bool retain_is_expired(const struct retain_segment *segment,
                               const struct retain_limits *limits,
                               int64_t wall_ms, int64_t *next_ms)
 {
-    int64_t left;
+    int64_t oldest_ms; /* that stays */
 
-    if (!limits->retain || limits->retention_ms < 0) {
+    if (!limits->retain || limits->retention_ms < 0 ||
+        limits->retention_ms > RETAIN_FOR_EVER_MS) {
         return false;
     }
-    if (limits->retention_ms > INT64_MAX / 2) {
-        return false;
-    }
-    left = segment->max_timestamp + limits->retention_ms - wall_ms;
-    if (left < 0) {
+    /* Times in batches may be any: what is added to them can overflow. */
+    oldest_ms = wall_ms - limits->retention_ms;
+    if (segment->max_timestamp < oldest_ms) {
         return true;
     }
-    *next_ms = MIN(*next_ms, left + 1);
+    if (segment->max_timestamp <= RETAIN_FOR_EVER_MS) {
+        *next_ms = MIN(*next_ms, segment->max_timestamp - oldest_ms + 1);
+    }
     return false;
 }
 

@@ -183,6 +183,31 @@ static void retain_obeys_a_policy_without_delete(void **state)
     assert_int_equal(count(l, 99999, &next_ms), 0);
 }
 
+/* A client may send any time, and a folder of Kafka's may have any; a hundred
+ * years is how people say "for ever". */
+static void retain_keeps_what_comes_from_the_far_future(void **state)
+{
+    static const int64_t days[] = {0, 7, 36500, 1000000000};
+    const int64_t now = INT64_C(1800000001000);
+
+    for (size_t i = 0; i < ARRAY_COUNT(days); i++) {
+        for (int64_t back = 0; back < 3; back++) {
+            struct retain_segment list[] = {
+                {.bytes = 100,
+                 .end_offset = 10,
+                 .max_timestamp = INT64_MAX / (back + 1)},
+                {.bytes = 100, .end_offset = 20, .max_timestamp = now}};
+            struct retain_limits l = none();
+            int64_t next_ms = 0;
+
+            l.retention_ms = days[i] * 86400000;
+            l.safe_end = 20;
+            assert_int_equal(retain_count(list, 2, &l, now, &next_ms), 0);
+            assert_true(next_ms > 0);
+        }
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -197,6 +222,7 @@ int main(void)
         cmocka_unit_test(retain_deletes_what_lies_below_the_start),
         cmocka_unit_test(retain_never_goes_above_the_safe_end),
         cmocka_unit_test(retain_obeys_a_policy_without_delete),
+        cmocka_unit_test(retain_keeps_what_comes_from_the_far_future),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
