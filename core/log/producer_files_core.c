@@ -49,7 +49,7 @@ static bool producer_files_view(const struct list *node, int64_t before_offset,
                                       entry->txn_first_offset < before_offset
                                           ? entry->txn_first_offset
                                           : -1};
-    return !entry->awaits && (entry->count == 0 || count > 0);
+    return entry->count == 0 || count > 0;
 }
 
 char *producer_files_encode_kafka(const struct producer_state *state,

@@ -96,22 +96,44 @@ static void producer_state_remove(struct producer_state *state,
     state->count--;
 }
 
-/* Whoever asks for more ids than a partition remembers makes it forget those
- * that have been silent longest: they may go on with any sequence. */
-static void producer_state_make_room(struct producer_state *state)
+/* Gives whether there is room. */
+static bool producer_state_forget_some(struct producer_state *state,
+                                       struct list *entries)
 {
-    list_each_safe(node, &state->oldest)
+    list_each_safe(node, entries)
     {
         struct producer_entry *entry =
             container_of(node, struct producer_entry, node);
 
-        if (state->limit == 0 || state->count < state->limit) {
-            return;
+        if (state->count < state->limit) {
+            return true;
         }
         if (entry->txn_first_offset < 0) {
             producer_state_remove(state, entry);
         }
     }
+    return state->count < state->limit;
+}
+
+/* Whoever asks for more ids than a partition remembers makes it forget those
+ * that have been silent longest: they may go on with any sequence. Before them
+ * those of whom nothing is in the log: on a full disk each client that begins
+ * anew is one more. */
+static void producer_state_make_room(struct producer_state *state)
+{
+    if (state->limit > 0 &&
+        !producer_state_forget_some(state, &state->refused)) {
+        (void)producer_state_forget_some(state, &state->oldest);
+    }
+}
+
+/* It is now the one that was heard last. */
+static void producer_state_file(struct producer_state *state,
+                                struct producer_entry *entry, bool awaits)
+{
+    entry->awaits = awaits;
+    list_remove(&entry->node);
+    list_push(awaits ? &state->refused : &state->oldest, &entry->node);
 }
 
 static struct producer_entry *producer_state_add(struct producer_state *state,
@@ -153,6 +175,7 @@ void producer_state_clear(struct producer_state *state)
         }
     }
     list_init(&state->oldest);
+    list_init(&state->refused);
     state->count = 0;
     mem_free(state->taken);
     state->taken = NULL;
@@ -168,9 +191,10 @@ void producer_state_fini(struct producer_state *state)
     state->slot_count = 0;
 }
 
-void producer_state_expire(struct producer_state *state, int64_t wall_ms)
+static void producer_state_expire_some(struct producer_state *state,
+                                       struct list *entries, int64_t wall_ms)
 {
-    list_each_safe(node, &state->oldest)
+    list_each_safe(node, entries)
     {
         struct producer_entry *entry =
             container_of(node, struct producer_entry, node);
@@ -180,6 +204,12 @@ void producer_state_expire(struct producer_state *state, int64_t wall_ms)
             producer_state_remove(state, entry);
         }
     }
+}
+
+void producer_state_expire(struct producer_state *state, int64_t wall_ms)
+{
+    producer_state_expire_some(state, &state->oldest, wall_ms);
+    producer_state_expire_some(state, &state->refused, wall_ms);
 }
 
 /* The cached batch with exactly these sequences; NULL: none. */
@@ -264,10 +294,8 @@ void producer_state_note(struct producer_state *state,
         return;
     }
     entry = producer_state_put(state, batch->producer_id);
-    list_remove(&entry->node);
-    list_push(&state->oldest, &entry->node);
+    producer_state_file(state, entry, false);
     entry->seen_ms = MAX(entry->seen_ms, seen_ms);
-    entry->awaits = false;
     if ((batch->attributes & BATCH_CONTROL) != 0) {
         producer_state_note_marker(entry, batch);
         return;
@@ -311,7 +339,7 @@ void producer_state_refuse(struct producer_state *state,
     entry->epoch = batch->producer_epoch;
     entry->seen_ms = seen_ms;
     entry->awaited_sequence = batch->base_sequence;
-    entry->awaits = true;
+    producer_state_file(state, entry, true);
 }
 
 void producer_state_take(struct producer_state *state,
@@ -395,6 +423,7 @@ static void producer_state_undo(struct producer_state *state,
     *entry = taken->before;
     entry->next = next;
     entry->node = node;
+    producer_state_file(state, entry, entry->awaits);
 }
 
 void producer_state_give_back(struct producer_state *state)
@@ -508,4 +537,5 @@ void producer_state_init(struct producer_state *state, int64_t expiration_ms)
                       .expire = producer_state_on_expire},
         .expiration_ms = expiration_ms};
     list_init(&state->oldest);
+    list_init(&state->refused);
 }

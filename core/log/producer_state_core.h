@@ -7,7 +7,8 @@
  * that nothing is stored, for it is of no batch in the log.
  *
  * Invariants:
- * 1. slots and oldest hold the same entries, count of them.
+ * 1. slots hold the entries of oldest, which do not await, and of refused,
+ * which do; count of them.
  * 2. taken is in the order of producer_state_take(); undone from its end, it
  *    leaves what was there before the first.
  * 3. An entry that awaits has no batches.
@@ -29,13 +30,15 @@ struct producer_state {
     struct producer_entry **slots;  /* private from here on */
     uint32_t slot_count;            /* a power of two, or 0 */
     uint32_t count;
-    struct list oldest;           /* of entries, the longest silent first */
+    struct list oldest;           /* of entries, the longest silent first; */
+    struct list refused;          /* of those that await */
     struct producer_taken *taken; /* on their way into the log */
     uint32_t taken_count;
     uint32_t taken_capacity;
     int64_t expiration_ms;
-    uint32_t limit; /* of producers, then the longest silent one goes; 0: none.
-                       May be set after producer_state_init() */
+    uint32_t limit; /* of producers; then one that was refused goes, the longest
+                       silent one when there is none; 0: none. May be set after
+                       producer_state_init() */
 };
 
 /* One batch, as it is remembered. */

@@ -485,6 +485,31 @@ static void producer_state_stores_nothing_of_who_was_refused(void **state)
     producer_state_fini(&back);
 }
 
+/* Clients that begin anew, each with a new id, while the disk is full. */
+static void producer_state_forgets_who_was_refused_before_who_was_not(void **s_)
+{
+    struct producer_state s;
+
+    producer_state_init(&s, 1000);
+    s.limit = 10;
+    for (int id = 1; id <= 9; id++) {
+        note(&s, (struct one){.id = id, .offset = id, .count = 1});
+    }
+    for (int64_t id = 100; id < 200; id++) {
+        refuse(&s, (struct one){id, 0, 0, 1, 0, 0});
+    }
+    note(&s, (struct one){.id = 10, .offset = 20, .count = 1});
+    assert_int_equal(s.count, 10);
+    for (int64_t id = 1; id <= 10; id++) {
+        assert_non_null(producer_state_find(&s, id));
+    }
+    /* One that came to the log is not refused any more. */
+    note(&s, (struct one){.id = 300, .offset = 21, .count = 1});
+    assert_null(producer_state_find(&s, 1));
+    assert_non_null(producer_state_find(&s, 2));
+    producer_state_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -509,6 +534,8 @@ int main(void)
             producer_state_keeps_what_was_written_before_the_refusal),
         cmocka_unit_test(producer_state_waits_for_the_first_that_was_refused),
         cmocka_unit_test(producer_state_stores_nothing_of_who_was_refused),
+        cmocka_unit_test(
+            producer_state_forgets_who_was_refused_before_who_was_not),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
