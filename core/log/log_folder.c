@@ -65,26 +65,33 @@ enum err log_folder_claim(struct log_folder *folder, struct uuid topic_id,
 /* ---- names ---- */
 
 /* What stays is met again at the next start. */
+static void log_folder_remove_path(const struct log_folder *folder,
+                                   const char *path)
+{
+    struct why why;
+    enum err err = disk_remove(folder->log->env->disk, path, &why);
+
+    if (err && err != ERR_NOT_FOUND) {
+        trace(TRACE_WARN, "a file that is left over stays: %s", why.text);
+    }
+}
+
 static void log_folder_remove_name(const struct log_folder *folder,
                                    const char *name)
 {
     char path[NAMES_PATH_BYTES];
-    enum err err;
 
     names_join(path, folder->log->folder, name);
-    err = disk_remove(folder->log->env->disk, path, NULL);
-    (void)err;
+    log_folder_remove_path(folder, path);
 }
 
 void log_folder_remove(const struct log_folder *folder, int64_t base,
                        const char *suffix)
 {
     char path[NAMES_PATH_BYTES];
-    enum err err;
 
     names_path(path, folder->log->folder, base, suffix);
-    err = disk_remove(folder->log->env->disk, path, NULL);
-    (void)err;
+    log_folder_remove_path(folder, path);
 }
 
 static void log_folder_name(void *arg, const char *name, bool is_folder)
