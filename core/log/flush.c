@@ -213,10 +213,11 @@ void flush_cut(struct flush *flush, struct view_mark mark)
 {
     flush->written = mark;
     flush->ends_in_hole = false;
-    if (flush->flushed.offset > mark.offset) {
+    /* At the same offset the segment may be another one. */
+    if (flush->flushed.offset >= mark.offset) {
         flush->flushed = mark;
     }
-    if (flush->job.mark.offset > mark.offset) {
+    if (flush->job.mark.offset >= mark.offset) {
         flush->job.mark = mark;
     }
 }
@@ -312,7 +313,10 @@ static void flush_job_end(struct flush *flush)
     if (job->err) {
         flush_fail(flush, job->why);
     } else {
-        flush->flushed = job->mark;
+        /* The log may have begun again, ahead of what this job knows. */
+        if (job->mark.offset >= flush->flushed.offset) {
+            flush->flushed = job->mark;
+        }
         flush->point_due = flush->point_due || sealed || flush_is_far(flush);
         flush_kick(flush);
         flush_kick_point(flush);

@@ -354,6 +354,38 @@ static void log_sweep_removes_what_a_crash_left(void **state)
     one_fini(&one);
 }
 
+/* What the sync in flight makes known is of a log that is no more. */
+static void log_restarts_ahead_of_a_sync_in_flight(void **state)
+{
+    static const int64_t ahead[] = {0, 1, 1000};
+
+    for (size_t i = 0; i < ARRAY_COUNT(ahead); i++) {
+        struct one_log one;
+        struct one_append *last;
+        int64_t at;
+
+        fill(&one, 15, 6);
+        one_settle(&one);
+        last = one_append(&one, (struct one_batch){.count = 3});
+        assert_true(last->done);
+        at = log_end_offset(one.log) + ahead[i];
+        assert_true(log_flushed_end(one.log) < log_end_offset(one.log));
+        assert_int_equal(log_restart_at(one.log, at, NULL), ERR_NONE);
+        for (int step = 0; step < 50; step++) {
+            assert_int_equal(log_flushed_end(one.log), at);
+            (void)simclock_step(&one.clock);
+        }
+        assert_int_equal(one_put(&one, (struct one_batch){.count = 2}), at);
+        one_kill(&one);
+        simdisk_crash_losing_all(one.sim);
+        one_open(&one, false);
+        assert_int_equal(one.report.end_offset, at + 2);
+        assert_int_equal(one.report.damaged_offset, -1);
+        one_close(&one);
+        one_fini(&one);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -362,6 +394,7 @@ int main(void)
         cmocka_unit_test(log_truncation_cancels_what_is_queued),
         cmocka_unit_test(log_epochs_follow_the_log),
         cmocka_unit_test(log_restarts_elsewhere),
+        cmocka_unit_test(log_restarts_ahead_of_a_sync_in_flight),
         cmocka_unit_test(log_start_is_raised_durably),
         cmocka_unit_test(log_retains_by_size),
         cmocka_unit_test(log_retains_by_time_and_tells_when_to_come_back),
