@@ -56,10 +56,19 @@ static struct log_reservation *log_reservation_of(struct log_append *append)
                : container_of(append, struct log_reservation, stand_in);
 }
 
+/* At the end of the turn; a duplicate not before what it is one of. */
 static void log_answer(struct log *log, struct log_append *append, enum err err)
 {
     append->err = err;
     list_push(&log->answered, &append->node);
+}
+
+/* A duplicate of what waits behind a reservation is written when that is. */
+static bool log_append_waits(const struct log *log,
+                             const struct log_append *append)
+{
+    return append->duplicate && !append->err &&
+           append->last_offset >= log->end_offset;
 }
 
 /* The end of the turn: write, then call back. */
@@ -77,7 +86,11 @@ static void log_append_run(struct env_task *task)
     while ((node = list_pop(&answered)) != NULL) {
         struct log_append *append = log_append_of(node);
 
-        append->done(append, append->err);
+        if (log_append_waits(log, append)) {
+            list_push(&log->answered, node);
+        } else {
+            append->done(append, append->err);
+        }
     }
 }
 

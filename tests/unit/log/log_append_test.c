@@ -319,6 +319,48 @@ static void log_reservations_may_be_filled_in_any_order(void **state)
     one_fini(&one);
 }
 
+/* With no room for it in the end, or in a log that closes. */
+static void log_duplicate_waits_with_what_a_reservation_holds_up(void **state)
+{
+    for (int way = 0; way < 3; way++) {
+        struct one_log one;
+        struct reserve r = {.one = &one, .count = 3};
+        struct one_batch it = {.count = 4, .producer_id = 7};
+        struct one_append *behind;
+        struct one_append *again;
+
+        one_init(&one, 13);
+        one_open(&one, false);
+        (void)one_put(&one, (struct one_batch){.count = 2});
+        simenv_run(one.simenv, do_reserve, &r);
+        behind = one_append(&one, it);
+        again = one_append(&one, it);
+        one_settle(&one);
+        assert_false(behind->done);
+        assert_false(again->done);
+        if (way == 1) {
+            simdisk_limit(one.sim, simdisk_used_bytes(one.sim));
+        }
+        if (way == 2) {
+            one_close(&one);
+        } else {
+            simenv_run(one.simenv, do_release, &r);
+        }
+        assert_true(behind->done && again->done);
+        assert_int_equal(behind->err, way == 1 ? ERR_FULL : ERR_NONE);
+        assert_int_equal(again->err, behind->err);
+        assert_int_equal(again->append.duplicate, way != 1);
+        if (way != 1) {
+            assert_int_equal(again->append.base_offset, 5);
+        }
+        simdisk_limit(one.sim, UINT64_MAX);
+        if (way != 2) {
+            one_close(&one);
+        }
+        one_fini(&one);
+    }
+}
+
 static void log_close_gives_reservations_up(void **state)
 {
     struct one_log one;
@@ -650,6 +692,7 @@ int main(void)
         cmocka_unit_test(log_appends_queue_behind_a_reservation),
         cmocka_unit_test(log_released_reservation_leaves_a_hole_that_stays),
         cmocka_unit_test(log_reservations_may_be_filled_in_any_order),
+        cmocka_unit_test(log_duplicate_waits_with_what_a_reservation_holds_up),
         cmocka_unit_test(log_close_gives_reservations_up),
         cmocka_unit_test(log_fill_must_have_the_reserved_count),
         cmocka_unit_test(log_works_for_a_lane_that_is_not_the_log),
