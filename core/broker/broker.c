@@ -606,7 +606,7 @@ int broker_serve(const struct settings *settings)
         fprintf(stderr, "tidemark: %s\n", why.text);
         return 1;
     }
-    server.reserve = reserve_open(settings->node.data_dir,
+    server.reserve = reserve_open(disk_real(), settings->node.data_dir,
                                   folder_reserve_bytes(server.folder));
     loops_on_signal(server.loops, broker_signal, &server);
     loops_run(server.loops, broker_start, &server);

@@ -1,9 +1,10 @@
 /* reserve.c - makes, removes and makes again data/.reserve; see reserve.h.
  *
- * Invariants: (1) the file is there and whole, or it is not there; (2) the
+ * Invariants: (1) the file is there and whole, or it is not there: a part that
+ * a crash, or a smaller reserve, has left is removed before all else; (2) the
  * timer is set only while it is not there: a broker with its reserve does not
- * wake up for it; (3) it is never synced: one that a crash loses is made at the
- * next start. */
+ * wake up for it, one on a volume that stays full once a minute; (3) it is
+ * never synced: one that a crash loses is made at the next start. */
 #include "broker/reserve.h"
 
 #include "base/mem.h"
@@ -17,11 +18,13 @@
 
 enum {
     RESERVE_FILE_BYTES_MAX = 8 << 20,
-    RESERVE_LOOK_MS = 5000,
+    RESERVE_LOOK_MS = 5000, /* twice as long each time, up to */
+    RESERVE_LOOK_MS_MAX = 60000,
     RESERVE_STAT_BLOCK = 512, /* of st_blocks, on every file system */
 };
 
 struct reserve {
+    struct disk *disk;
     char *folder;
     char *path;
     uint64_t bytes;      /* of the file */
@@ -31,6 +34,7 @@ struct reserve {
     bool is_possible; /* the file system can hold space ready */
     struct env *env;  /* NULL: not watched yet */
     struct env_timer timer;
+    int64_t pause_ms; /* until the volume is looked at again */
     struct work work;
 };
 
@@ -41,7 +45,7 @@ uint64_t reserve_file_bytes(uint64_t reserve_bytes)
 
 static uint64_t reserve_left(const struct reserve *reserve)
 {
-    return disk_free_bytes(disk_real(), reserve->folder);
+    return disk_free_bytes(reserve->disk, reserve->folder);
 }
 
 static bool reserve_is_whole(const struct reserve *reserve)
@@ -91,16 +95,22 @@ static void reserve_remove(struct reserve *reserve)
     reserve->held = false;
 }
 
-struct reserve *reserve_open(const char *folder, uint64_t reserve_bytes)
+struct reserve *reserve_open(struct disk *disk, const char *folder,
+                             uint64_t reserve_bytes)
 {
     struct reserve *reserve = MEM_NEW(struct reserve);
 
+    reserve->disk = disk;
+    reserve->pause_ms = RESERVE_LOOK_MS;
     reserve->folder = mem_dupz(folder);
     reserve->path = mem_printf("%s/.reserve", folder);
     reserve->bytes = reserve_file_bytes(reserve_bytes);
     reserve->keep_bytes = reserve_bytes;
     reserve->is_possible = true;
     reserve->held = reserve_is_whole(reserve);
+    if (!reserve->held) {
+        (void)unlink(reserve->path); /* a part: invariant 1 */
+    }
     if (reserve_left(reserve) < reserve->bytes) {
         reserve_remove(reserve);
     } else if (!reserve->held) {
@@ -117,7 +127,8 @@ bool reserve_is_held(const struct reserve *reserve)
 static void reserve_look_later(struct reserve *reserve)
 {
     if (!reserve->held && reserve->is_possible && reserve->bytes > 0) {
-        env_timer_set(reserve->env, &reserve->timer, RESERVE_LOOK_MS);
+        env_timer_set(reserve->env, &reserve->timer, reserve->pause_ms);
+        reserve->pause_ms = MIN(2 * reserve->pause_ms, RESERVE_LOOK_MS_MAX);
     }
 }
 
@@ -134,6 +145,7 @@ static void reserve_looked(struct work *work)
 
     reserve->held = reserve->made;
     if (reserve->held) {
+        reserve->pause_ms = RESERVE_LOOK_MS;
         trace(TRACE_INFO,
               "the volume of \"%s\" has space again: \"%s\" is back",
               reserve->folder, reserve->path);

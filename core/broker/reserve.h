@@ -25,12 +25,15 @@ uint64_t reserve_file_bytes(uint64_t reserve_bytes);
 
 /* Looks at the volume: makes the file when so much would be left beside it as
  * reserve_bytes, removes it when the volume is full. Blocks. A volume that
- * cannot hold space ready (fallocate()) has no such file. */
-struct reserve *reserve_open(const char *folder, uint64_t reserve_bytes);
+ * cannot hold space ready (fallocate()) has no such file. The disk tells how
+ * much is free, and is borrowed; the file itself is the system's. */
+struct reserve *reserve_open(struct disk *disk, const char *folder,
+                             uint64_t reserve_bytes);
 /* Whether the file is there. */
 bool reserve_is_held(const struct reserve *reserve);
 /* From here on it is made again, on a disk thread, when there is room: looks
- * each few seconds, as long as it is not there. */
+ * after some seconds, then less and less often, up to once a minute, as long as
+ * it is not there. */
 void reserve_watch(struct reserve *reserve, struct env *env);
 /* Removes the file now; where it is not, nothing happens. */
 void reserve_give(struct reserve *reserve);
