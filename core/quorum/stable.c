@@ -75,6 +75,8 @@ static enum err stable_make_term(struct disk *disk, const char *folder,
     err = disk_replace(disk, path, bytes, sizeof(bytes), why);
     if (err == ERR_NONE) {
         err = file_open(disk, path, FILE_WRITE, &slots->file, why);
+    }
+    if (err == ERR_NONE) {
         slots->number = 1;
     }
     mem_free(path);
