@@ -187,6 +187,11 @@ def test_a_stop_beside_a_reader_of_sqlite_is_nothing_to_warn_of(tmp_path):
         address = re.search(r"serves at (\S+),", line)[1]
         shell = sqlite3.connect(tmp_path / "data" / "meta.db",
                                 isolation_level=None)
+        # The first tables follow the first line by some milliseconds.
+        deadline = time.monotonic() + 5
+        while not shell.execute("select * from sqlite_schema where name ="
+                                " 'topics'").fetchall():
+            assert time.monotonic() < deadline
         shell.execute("begin")
         shell.execute("select * from topics").fetchall()
         with Connection(address) as raw:
