@@ -330,7 +330,9 @@ static void replica_append_written(struct log_append *log_append, enum err err)
 
     append->base_offset = log_append->base_offset;
     if (err != ERR_NONE) {
-        replica_append_finish(append, err);
+        /* Clients know no limits of ours: to them it is the disk, and they try
+         * again. */
+        replica_append_finish(append, err == ERR_LIMIT ? ERR_DISK : err);
         return;
     }
     if (!atomic_load(&replica->open)) {

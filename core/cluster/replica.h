@@ -72,7 +72,8 @@ struct replica_append {
 };
 
 /* Appends and waits for what acks asks for. Answers by mail.
- * Errors (in append->err): those of log_append(), ERR_STOPPING,
+ * Errors (in append->err): those of log_append() (ERR_DISK for
+ * ERR_LIMIT), ERR_STOPPING,
  * ERR_UNKNOWN_TOPIC_OR_PARTITION (deleted meanwhile), ERR_REQUEST_TIMED_OUT (it
  * was written, and may still get where it was to get). */
 void replica_append(struct replica_append *append);

@@ -121,7 +121,8 @@ struct log_append {
  * for a duplicate that holds as well: wait for the same.
  * Errors (in done): what producers->check() refuses, ERR_RECORD_LIST_TOO_LARGE
  * (over segment_bytes), ERR_FULL (the disk is at its reserve, or full: nothing
- * was written), ERR_OFFSET_OUT_OF_RANGE (as_given, below the end), ERR_DISK,
+ * was written), ERR_LIMIT (no descriptor for the next segment: nothing was
+ * either), ERR_OFFSET_OUT_OF_RANGE (as_given, below the end), ERR_DISK,
  * ERR_CLOSED.
  * Source: KIP-98; record-format 5, 6. */
 void log_append(struct log *log, struct log_append *append);

@@ -365,9 +365,6 @@ static void log_refuse_queue(struct log *log, struct log_gather *gather,
 {
     bool reserved = false;
 
-    /* Clients know no limits of ours: to them it is the disk, and they retry.
-     */
-    err = err == ERR_LIMIT ? ERR_DISK : err;
     for (int i = 0; i < gather->count; i++) {
         log_answer(log, gather->appends[i], err);
     }

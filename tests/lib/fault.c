@@ -256,17 +256,22 @@ void fault_each(struct fault *fault,
         bool for_good;
         bool tears;
         enum err err;
+        unsigned kinds;
     } ways[] = {
-        {false, false, ERR_DISK},
-        {true, false, ERR_DISK},
-        {true, true, ERR_DISK},
-        {true, false, ERR_FULL},
+        {false, false, ERR_DISK, FAULT_ALL},
+        {true, false, ERR_DISK, FAULT_ALL},
+        {true, true, ERR_DISK, FAULT_ALL},
+        {true, false, ERR_FULL, FAULT_ALL},
+        {false, false, ERR_LIMIT, FAULT_OPEN},
+        {true, false, ERR_LIMIT, FAULT_OPEN},
     };
+    unsigned kinds = fault->kinds;
 
     for (size_t i = 0; i < ARRAY_COUNT(ways); i++) {
         fault->for_good = ways[i].for_good;
         fault->tears = ways[i].tears;
         fault->err = ways[i].err;
+        fault->kinds = kinds & ways[i].kinds;
         for (uint64_t at = 1;; at++) {
             must(at < 100000);
             fault_arm(fault, at);
@@ -276,5 +281,6 @@ void fault_each(struct fault *fault,
             }
         }
     }
+    fault->kinds = kinds;
     fault_arm(fault, 0);
 }

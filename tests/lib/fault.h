@@ -43,8 +43,8 @@ void fault_arm(struct fault *fault, uint64_t at);
  * scenario. */
 void fault_heal(struct fault *fault);
 /* Runs the scenario until no call of it was refused: each n once, then each n
- * for good, with err and with ERR_FULL, with whole and with torn writes. The
- * scenario makes its own start (an empty folder) and checks its own end. */
+ * for good, with ERR_DISK and with ERR_FULL, with whole and with torn writes,
+ * and what opens with ERR_LIMIT. The scenario makes its own start (an empty folder) and checks its own end. */
 void fault_each(struct fault *fault,
                 void (*scenario)(struct fault *fault, void *arg), void *arg);
 

@@ -24,6 +24,7 @@ struct partition {
     int32_t timeout_ms; /* of appends */
     _Atomic int failures;
     _Atomic int asked; /* appends that are on their way */
+    int64_t segment_bytes;
 };
 
 static void partition_failed(void *arg, const struct why *why)
@@ -42,7 +43,7 @@ static void partition_do_open(struct errand *errand)
         .topic_id = {{1, 2, 3}},
         .partition = 3,
         .leader_epoch = 5,
-        .config = {.segment_bytes = 1 << 30,
+        .config = {.segment_bytes = p->segment_bytes,
                    .segment_ms = INT64_C(7) * 86400000,
                    .segment_index_bytes = 10 << 20,
                    .index_interval_bytes = 4096,
@@ -71,8 +72,10 @@ static void partition_open_wall(struct errand *errand)
 
 static void partition_open(struct partition *p, unsigned loops, bool commit)
 {
-    *p = (struct partition){
-        .owner = loops - 1, .flush_commit = commit, .timeout_ms = 30000};
+    *p = (struct partition){.owner = loops - 1,
+                            .flush_commit = commit,
+                            .timeout_ms = 30000,
+                            .segment_bytes = 1 << 30};
     loops_world_open(&p->world, loops);
     snprintf(p->path, sizeof(p->path), "%s/orders-3", p->world.folder);
     loops_world_do(&p->world, 0, partition_open_wall, p);
@@ -499,6 +502,35 @@ static void a_sync_that_fails_is_told_and_answers_nobody(void **state)
     partition_fini(&p);
 }
 
+/* No descriptor for the next segment: to a client that is the disk, which it
+ * asks again; nothing has failed. */
+static void a_want_of_descriptors_is_the_disk_to_a_client(void **state)
+{
+    struct partition p;
+    struct one_append a;
+
+    partition_open(&p, 1, true);
+    partition_close(&p);
+    p.segment_bytes = 160; /* of one batch */
+    loops_world_do(&p.world, p.owner, use_slow_disk, NULL);
+    loops_world_do(&p.world, p.owner, partition_do_open, &p);
+    for (int32_t sequence = 0; sequence < 6; sequence += 2) {
+        disk.kinds = FAULT_OPEN;
+        disk.for_good = true;
+        disk.err = ERR_LIMIT;
+        fault_arm(&disk, sequence > 0 ? 1 : 0);
+        append_start(&p, &a, 0, -1, sequence);
+        append_end(&a);
+        assert_int_equal(a.append.err, sequence > 0 ? ERR_DISK : ERR_NONE);
+        fault_arm(&disk, 0);
+        append_start(&p, &a, 0, -1, sequence);
+        append_end(&a);
+        assert_int_equal(a.append.err, ERR_NONE);
+    }
+    partition_close(&p);
+    partition_fini(&p);
+}
+
 static int quiet(void **state)
 {
     trace_level_set(TRACE_ERROR);
@@ -519,6 +551,7 @@ int main(void)
         cmocka_unit_test(a_removal_answers_who_appends_and_wakes_who_waits),
         cmocka_unit_test(an_append_gives_up_a_disk_that_does_not_answer),
         cmocka_unit_test(a_sync_that_fails_is_told_and_answers_nobody),
+        cmocka_unit_test(a_want_of_descriptors_is_the_disk_to_a_client),
     };
 
     return cmocka_run_group_tests(tests, quiet, NULL);

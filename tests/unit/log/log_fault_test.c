@@ -230,7 +230,7 @@ static void log_waits_out_a_want_of_descriptors(void **state)
                                                      .value_bytes = 450});
         simclock_run_for_ms(&one->clock, 5000);
         assert_int_equal(waits->err, ERR_NONE);
-        assert_int_equal(refused->err, ERR_DISK);
+        assert_int_equal(refused->err, ERR_LIMIT);
         assert_int_equal(one->failures, 0);
         assert_int_equal(log_flushed_end(one->log), 0);
         if (closes == 1) {

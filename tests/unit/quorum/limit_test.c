@@ -58,6 +58,33 @@ static void none_for_a_checkpoint_ends_nothing(void **state)
     one_free(n);
 }
 
+/* The entries' log begins a segment: who proposes waits until it can. */
+static void none_for_a_segment_makes_entries_wait(void **state)
+{
+    struct one_node *n = one_make(1);
+    struct one_ask ask = {.is_done = true};
+
+    (void)state;
+    n->options.limits.segment_bytes = 1; /* the least that is allowed */
+    one_open(n);
+    one_settle(n);
+    simclock_run_for_ms(&n->clock, 5000);
+    no_descriptors(n, true);
+    for (uint32_t i = 1; ask.is_done; i++) {
+        assert_in_range(i, 1, 20000);
+        one_propose(n, &ask, i);
+        one_settle(n);
+    }
+    simclock_run_for_ms(&n->clock, 3000);
+    assert_false(n->has_failed);
+    assert_false(ask.is_done);
+    fault_arm(&n->fault, 0);
+    simclock_run_for_ms(&n->clock, 3000);
+    assert_true(ask.is_done);
+    assert_int_equal(ask.err, ERR_NONE);
+    one_free(n);
+}
+
 static int quiet(void **state)
 {
     (void)state;
@@ -69,6 +96,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(none_for_a_checkpoint_ends_nothing),
+        cmocka_unit_test(none_for_a_segment_makes_entries_wait),
     };
 
     return cmocka_run_group_tests_name("quorum/limit", tests, quiet, NULL);
