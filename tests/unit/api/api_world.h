@@ -197,6 +197,61 @@ static inline void world_close(struct api_world *w)
     must(atomic_load(&w->budget.used_bytes) == 0);
 }
 
+/* How many requests are in a step, asked of all loops. */
+struct world_visit {
+    struct api_world *world;
+    struct mail mail;
+    const char *step;
+    _Atomic uint32_t count;
+    sem_t visited; /* by each loop */
+};
+
+static inline void world_visit_loop(void *arg, struct request **running,
+                                    size_t count)
+{
+    struct world_visit *visit = arg;
+
+    for (size_t i = 0; i < count; i++) {
+        const struct api_request *r = running[i]->context;
+        const char *step = flow_step_name(&r->flow);
+
+        visit->count += step != NULL && strcmp(step, visit->step) == 0;
+    }
+    sem_post(&visit->visited);
+}
+
+static inline void world_visit_start(struct mail *mail)
+{
+    struct world_visit *visit = container_of(mail, struct world_visit, mail);
+
+    net_visit(visit->world->net, world_visit_loop, visit);
+}
+
+/* Returns when so many requests wait in this step: what the test does next
+ * meets them there, however busy the machine is. */
+static inline void world_await_step(struct api_world *w, const char *step,
+                                    uint32_t count)
+{
+    bool there = false;
+
+    for (int i = 0; i < 60000 && !there; i++) {
+        struct world_visit visit = {
+            .world = w, .mail.deliver = world_visit_start, .step = step};
+
+        sem_init(&visit.visited, 0, 0);
+        mail_send(loops_at(w->loops, 0), &visit.mail);
+        for (uint32_t at = 0; at < loops_count(w->loops); at++) {
+            sem_wait(&visit.visited);
+        }
+        sem_destroy(&visit.visited);
+        there = atomic_load(&visit.count) == count;
+        if (!there) {
+            usleep(1000);
+        }
+    }
+    assert_true(there);
+}
+
 /* ---- clients ---- */
 
 struct client {

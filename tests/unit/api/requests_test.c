@@ -383,15 +383,15 @@ static void a_fetch_waits_for_its_bytes_or_its_time(void **state)
     p = client_fetched(&reader);
     assert_int_equal(p.records.bytes, 0);
     assert_true(now_ms() - begun >= 290);
-    client_send_fetch(&reader, "slow", 0, 0, 1, 20000);
-    usleep(50000);
+    client_send_fetch(&reader, "slow", 0, 0, 1, 60000);
+    world_await_step(&world, "wait", 1);
     begun = now_ms();
     assert_int_equal(client_produce(&writer, "slow", 0, 1, 100, NULL),
                      ERR_NONE);
     p = client_fetched(&reader);
     assert_true(p.records.bytes > 100);
-    assert_true(now_ms() - begun < 5000);
-    client_send_fetch(&reader, "slow", 0, 1, 1000, 20000);
+    assert_true(now_ms() - begun < 50000); /* not only when it was over */
+    client_send_fetch(&reader, "slow", 0, 1, 1000, 60000);
     for (int i = 0; i < 3; i++) { /* 500 bytes each: after the second */
         assert_int_equal(client_produce(&writer, "slow", 0, 1, 500, NULL),
                          ERR_NONE);
@@ -420,14 +420,14 @@ static void min_bytes_beyond_max_bytes_is_max_bytes(void **state)
     assert_int_equal(client_produce(&client, "greedy", 0, 1, 2000, NULL),
                      ERR_NONE);
     fetch_request_init(&in);
-    in.max_wait_ms = 15000;
+    in.max_wait_ms = 60000;
     in.min_bytes = INT32_MAX;
     in.max_bytes = 1000;
     in.topics = &t;
     in.topics_count = 1;
     begun = now_ms();
     assert_true(client_ask(&client, API_FETCH, 12, fetch, &in, &out));
-    assert_true(now_ms() - begun < 10000);
+    assert_true(now_ms() - begun < 50000); /* it did not wait */
     assert_true(out.responses[0].partitions[0].records.bytes > 2000);
     client_close(&client);
 }
@@ -439,8 +439,8 @@ static void a_waiting_fetch_ends_when_its_topic_is_deleted(void **state)
     struct fetch_response_partition p;
 
     assert_int_equal(client_create(&admin, "doomed", 4, NULL), ERR_NONE);
-    client_send_fetch(&reader, "doomed", 3, 0, 1, 20000);
-    usleep(50000);
+    client_send_fetch(&reader, "doomed", 3, 0, 1, 60000);
+    world_await_step(&world, "wait", 1);
     assert_int_equal(client_delete(&admin, "doomed"), ERR_NONE);
     p = client_fetched(&reader);
     assert_true(p.error_code == ERR_UNKNOWN_TOPIC_OR_PARTITION ||
@@ -458,8 +458,9 @@ static void a_client_that_hangs_up_ends_its_wait(void **state)
         struct client reader = client_open(&world);
 
         client_send_fetch(&reader, "left", 0, 0, 1, 100000);
-        usleep(2000);
+        world_await_step(&world, "wait", 1);
         client_close(&reader);
+        world_await_step(&world, "wait", 0);
     }
     for (int i = 0; i < 1000 && net_connections(world.net) > 1; i++) {
         usleep(5000);
