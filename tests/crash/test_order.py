@@ -25,14 +25,21 @@ class Watched:
         self.port = self.connection.socket.getsockname()[1]
 
     def events(self):
-        # The line of a send is written after what it sent has arrived.
-        time.sleep(0.1)
-        found = []
-        for line in self.path.read_text().splitlines():
-            began, ended, _, name, _, size, result, where = line.split(" ", 7)
-            found.append(Event(int(began), int(ended), name, int(size),
-                               int(result), where))
-        return found
+        """All, up to the send of what has arrived last: its line is written
+        after it, so it may be late."""
+        deadline = time.monotonic() + 30
+        while True:
+            found = []
+            for line in self.path.read_text().splitlines():
+                began, ended, _, name, _, size, result, where = line.split(
+                    " ", 7)
+                found.append(Event(int(began), int(ended), name, int(size),
+                                   int(result), where))
+            sent = sum(e.result for e in self.sends(found))
+            if sent >= self.connection.received:
+                return found
+            assert time.monotonic() < deadline, sent
+            time.sleep(0.01)
 
     def sends(self, events):
         return [e for e in events if e.where == f"socket:{self.port}"

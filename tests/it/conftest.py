@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -138,6 +139,19 @@ class Broker:
     def log(self):
         """What it has printed."""
         return (pathlib.Path(self.handle) / "1" / "log").read_text()
+
+    def await_running(self, pattern, count):
+        """Returns when, asked by SIGUSR1 what runs, so many of its lines
+        match: those requests have arrived, and wait."""
+        deadline = time.monotonic() + 30
+        while True:
+            before = len(self.log())
+            os.kill(int(self.pid()), signal.SIGUSR1)
+            time.sleep(0.1)
+            told = self.log()[before:]
+            if len(re.findall(pattern, told)) == count:
+                return
+            assert time.monotonic() < deadline, told
 
     def assert_clean(self):
         """It was stopped, and all was closed: a stop that gives up at its

@@ -274,6 +274,7 @@ class Connection:
         self.client_id = client_id
         self.correlation = 0
         self.size = 0  # of the last answer, its length field not counted
+        self.received = 0  # bytes of all answers
 
     def __enter__(self):
         return self
@@ -316,6 +317,7 @@ class Connection:
         """(correlation id, the bytes after it)."""
         self.size = struct.unpack(">i", self.read(4))[0]
         data = self.read(self.size)
+        self.received += 4 + self.size
         return struct.unpack(">i", data[:4])[0], data[4:]
 
     def receive(self, name, version, correlation=None):
