@@ -49,7 +49,7 @@ void report_answered(void *arg, struct request *request)
 {
     struct api *api = arg;
     struct api_request *r = request->context;
-    int64_t us = flow_measured_us(&r->flow);
+    int64_t us = flow_book_until_now(&r->flow);
     struct loop *loop = conn_loop(request->conn);
     char name[NAME_BYTES];
     char steps[STEPS_BYTES];

@@ -178,8 +178,9 @@ static void broker_listen(struct server *server)
     }
 }
 
-/* Half of the descriptors are for segments: a log that cannot open a file ends
- * the process, a connection that is refused comes again. */
+/* Half of the descriptors are for segments: a log that cannot open a file
+ * refuses what all its clients ask, a connection that is refused comes again.
+ */
 static uint32_t broker_connections(const struct server *server)
 {
     uint32_t wanted = server->settings->limits.connections;

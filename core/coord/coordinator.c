@@ -221,7 +221,7 @@ static void coordinator_join_run(struct coordinator_ask *ask)
     join->in.now_ms = env_now_ms(coordinator->env);
     join->in.new_member_id =
         coordinator_new_member_id(coordinator, &join->in, ask->arena);
-    join->in.token = coordinator_wait(ask);
+    join->in.token = coordinator_token(ask);
     group_join(hosted->group, &join->in, &effects);
     hosted_perform(hosted, &effects);
 }
@@ -270,7 +270,7 @@ static void coordinator_sync_run(struct coordinator_ask *ask)
         return;
     }
     sync->in.now_ms = env_now_ms(coordinator->env);
-    sync->in.token = coordinator_wait(ask);
+    sync->in.token = coordinator_token(ask);
     group_sync(hosted->group, &sync->in, &effects);
     hosted_perform(hosted, &effects);
 }

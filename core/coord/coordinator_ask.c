@@ -51,7 +51,7 @@ void coordinator_ask_answer(struct coordinator_ask *ask, enum err err)
     call_return(&ask->call);
 }
 
-struct coordinator_waiter *coordinator_wait(struct coordinator_ask *ask)
+struct coordinator_waiter *coordinator_token(struct coordinator_ask *ask)
 {
     ask->waiter = MEM_NEW(struct coordinator_waiter);
     ask->waiter->ask = ask;

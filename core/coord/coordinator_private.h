@@ -80,7 +80,7 @@ void coordinator_ask_start(struct coordinator_ask *ask,
  * use: the next request may come from inside. */
 void coordinator_ask_answer(struct coordinator_ask *ask, enum err err);
 /* A token for a question that waits. */
-struct coordinator_waiter *coordinator_wait(struct coordinator_ask *ask);
+struct coordinator_waiter *coordinator_token(struct coordinator_ask *ask);
 
 /* hosted.c */
 struct hosted *hosted_open(struct coordinator *coordinator,

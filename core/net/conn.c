@@ -19,7 +19,8 @@
  * Failure modes:
  * - The client hangs up while requests run: noticed even when nobody reads
  *   (UV_DISCONNECT); what it sent before is still read in its turn.
- * - The socket breaks (reset): closed at once, what is unsent is lost.
+ * - The socket breaks (reset): what came whole before it still runs, then it is
+ *   closed; what is unsent is lost.
  * - A handler answers after that: conn_respond() only frees the request.
  * - The system cannot watch one more socket: closed before it began.
  *

@@ -74,7 +74,7 @@ struct net_limits {
 };
 
 struct net_handler {
-    /* A whole frame. conn_respond() or conn_close() is due exactly once, now
+    /* A whole frame. conn_respond() or conn_refuse() is due exactly once, now
      * or later. */
     void (*request)(void *arg, struct request *request);
     /* May this frame run beside others that may? (Produce beside Produce.) */

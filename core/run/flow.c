@@ -50,7 +50,7 @@ void flow_measure(struct flow *flow, struct flow_times *times)
     times->begun_us = times->booked_us = flow_clock_us();
 }
 
-int64_t flow_measured_us(struct flow *flow)
+int64_t flow_book_until_now(struct flow *flow)
 {
     struct flow_times *times = flow->times;
     int64_t now;
@@ -68,7 +68,7 @@ int64_t flow_measured_us(struct flow *flow)
 static void flow_book(struct flow *flow)
 {
     if (flow->times != NULL) {
-        flow_measured_us(flow);
+        flow_book_until_now(flow);
         flow->times->at = flow->at;
     }
 }

@@ -51,7 +51,7 @@ struct flow {
 void flow_measure(struct flow *flow, struct flow_times *times);
 /* Books the time until now on the step that waits or runs, and gives the sum;
  * 0 where nobody measures. */
-int64_t flow_measured_us(struct flow *flow);
+int64_t flow_book_until_now(struct flow *flow);
 
 /* Runs the first steps at once. The flow may be over when this returns. flow:
  * zero, but for flow_measure(). count: 1 to FLOW_STEPS_MAX. */
