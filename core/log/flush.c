@@ -273,10 +273,7 @@ static void flush_job_run(struct work *work)
         err = disk_sync_folder(disk, flush->folder, &why);
     }
     if (!err && job->parent) {
-        char *parent = names_parent(flush->folder);
-
-        err = disk_sync_folder(disk, parent, &why);
-        mem_free(parent);
+        err = disk_sync_parent(disk, flush->folder, &why);
     }
     if (!err && job->stores_point) {
         err = point_store(&flush->point, job->cuts, &job->point, &why);

@@ -392,7 +392,7 @@ static void log_remove_run(struct work *work)
 {
     struct log *log = container_of(work, struct log, remove_work);
     struct disk *disk = log->env->disk;
-    char *parent = names_parent(log->folder);
+    char *parent = disk_parent(log->folder);
     const char *slash = strrchr(log->folder, '/');
     char text[UUID_TEXT_BYTES];
     struct why why = {""};

@@ -149,10 +149,7 @@ static enum err log_cut_done(struct log *log, struct view_mark mark,
     }
     if (!err && log->flush.parent_dirty) {
         /* There is a point now: the next life takes the folder for durable. */
-        char *parent = names_parent(log->folder);
-
-        err = disk_sync_folder(log->env->disk, parent, why);
-        mem_free(parent);
+        err = disk_sync_parent(log->env->disk, log->folder, why);
     }
     return err;
 }

@@ -16,7 +16,7 @@ static enum err log_folder_set_aside(struct log_folder *folder,
                                      struct uuid other, struct why *why)
 {
     struct log *log = folder->log;
-    char *parent = names_parent(log->folder);
+    char *parent = disk_parent(log->folder);
     const char *slash = strrchr(log->folder, '/');
     char id[UUID_TEXT_BYTES];
     char *to;

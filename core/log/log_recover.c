@@ -248,7 +248,6 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
     struct small_files_point *point = &log->loaded;
     struct view_mark end = log_end_mark(log);
     struct file *file = NULL;
-    char *parent;
     enum err err;
 
     /* After a crash, an epoch without a batch may be of one that was cut: who
@@ -267,9 +266,7 @@ static enum err log_recover_store(struct log_recover *r, struct why *why)
         err = r->b.epochs_changed ? log_save_epochs(log, why) : ERR_NONE;
         return log_rebuild_full(&r->b, err, why);
     }
-    parent = names_parent(log->folder);
-    err = disk_sync_folder(r->b.log->env->disk, parent, why);
-    mem_free(parent);
+    err = disk_sync_parent(log->env->disk, log->folder, why);
     err = err ? err
               : small_files_sync_claim(r->b.log->env->disk, log->folder, why);
     err = err ? err : disk_sync_folder(r->b.log->env->disk, log->folder, why);

@@ -1,7 +1,6 @@
 /* names.c - paths of a partition's files. */
 #include "log/names.h"
 
-#include "base/mem.h"
 #include "base/must.h"
 #include <inttypes.h>
 #include <stdio.h>
@@ -24,17 +23,6 @@ void names_join(char path[NAMES_PATH_BYTES], const char *folder,
     int n = snprintf(path, NAMES_PATH_BYTES, "%s/%s", folder, name);
 
     must(n > 0 && n < NAMES_PATH_BYTES);
-}
-
-char *names_parent(const char *path)
-{
-    const char *slash = strrchr(path, '/');
-
-    if (slash == NULL) {
-        return mem_dupz(".");
-    }
-    return slash == path ? mem_dupz("/")
-                         : mem_dup(path, (size_t)(slash - path));
 }
 
 bool names_parse(const char *name, const char *suffix, int64_t *base)

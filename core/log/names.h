@@ -34,8 +34,6 @@ void names_path(char path[NAMES_PATH_BYTES], const char *folder, int64_t base,
 /* <folder>/<name> */
 void names_join(char path[NAMES_PATH_BYTES], const char *folder,
                 const char *name);
-/* The folder that holds path; from mem_. */
-char *names_parent(const char *path);
 /* Whether name is exactly 20 digits and the suffix. */
 bool names_parse(const char *name, const char *suffix, int64_t *base);
 bool names_ends_with(const char *name, const char *suffix);

@@ -26,6 +26,13 @@ static char *stable_path(const char *folder, const char *name)
     return mem_printf("%s/%s", folder, name);
 }
 
+static enum err stable_damaged(const char *path, struct why *why)
+{
+    return why_set(why, ERR_DAMAGED,
+                   "\"%s\" is damaged; restore the data folder from a backup",
+                   path);
+}
+
 static void stable_encode_term(const struct stable_term *term, uint64_t number,
                                uint8_t slot[STABLE_SLOT_BYTES])
 {
@@ -158,10 +165,7 @@ enum err stable_load_term(struct disk *disk, const char *folder,
     } else if (err == ERR_NONE &&
                (count != STABLE_TERM_BYTES ||
                 !stable_parse_old_term((const uint8_t *)bytes, out))) {
-        err = why_set(why, ERR_DAMAGED,
-                      "\"%s\" is damaged; restore the data folder from a "
-                      "backup",
-                      path);
+        err = stable_damaged(path, why);
     }
     mem_free(bytes);
     mem_free(path);
@@ -263,10 +267,7 @@ enum err stable_load_checkpoint(struct disk *disk, const char *folder,
          memcmp(bytes, STABLE_CHECKPOINT_MAGIC, 4) != 0 ||
          bytes_get_u32(bytes + 4) != crc32c(0, bytes + 8, count - 8) ||
          !stable_parse_checkpoint(str_sub(bytes, count), arena, out))) {
-        err = why_set(why, ERR_DAMAGED,
-                      "\"%s\" is damaged; restore the data folder from a "
-                      "backup",
-                      path);
+        err = stable_damaged(path, why);
     }
     mem_free(bytes);
     mem_free(path);

@@ -13,20 +13,6 @@ static void storage_log_failed(void *arg, const struct why *why)
     storage_fail(arg, why);
 }
 
-/* The name of a new folder is on disk when the one above it was synced. */
-static enum err storage_keep_name(struct storage *storage, struct why *why)
-{
-    const char *slash = strrchr(storage->folder, '/');
-    char *parent = slash == NULL
-                       ? mem_dupz(".")
-                       : mem_dup(storage->folder,
-                                 MAX((size_t)(slash - storage->folder), 1));
-    enum err err = disk_sync_folder(storage->env->disk, parent, why);
-
-    mem_free(parent);
-    return err;
-}
-
 static enum err storage_load_small(struct storage *storage, struct why *why)
 {
     struct disk *disk = storage->env->disk;
@@ -36,7 +22,7 @@ static enum err storage_load_small(struct storage *storage, struct why *why)
     if (err == ERR_NOT_FOUND) {
         storage->is_new = true;
         storage->kept.id = storage->options.id;
-        err = storage_keep_name(storage, why);
+        err = disk_sync_parent(disk, storage->folder, why); /* its name */
     }
     if (err != ERR_NONE) {
         return err;

@@ -102,8 +102,7 @@ bool disk_exists(struct disk *disk, const char *path)
     return disk->ops->modified_ms(disk, path, &wall_ms, NULL) == ERR_NONE;
 }
 
-/* The folder that holds path, from mem_. */
-static char *disk_folder_of(const char *path)
+char *disk_parent(const char *path)
 {
     const char *slash = strrchr(path, '/');
 
@@ -111,6 +110,15 @@ static char *disk_folder_of(const char *path)
         return mem_dupz(".");
     }
     return mem_dup(path, slash == path ? 1 : (size_t)(slash - path));
+}
+
+enum err disk_sync_parent(struct disk *disk, const char *path, struct why *why)
+{
+    char *parent = disk_parent(path);
+    enum err err = disk_sync_folder(disk, parent, why);
+
+    mem_free(parent);
+    return err;
 }
 
 /* A file of these bytes, on disk but for its name. */
@@ -140,7 +148,6 @@ enum err disk_replace(struct disk *disk, const char *path, const void *bytes,
                       size_t count, struct why *why)
 {
     char *beside = mem_printf("%s.tmp", path);
-    char *folder = disk_folder_of(path);
     enum err err = disk_write_synced(disk, beside, bytes, count, why);
 
     if (err == ERR_NONE) {
@@ -151,9 +158,8 @@ enum err disk_replace(struct disk *disk, const char *path, const void *bytes,
 
         (void)ignored;
     } else {
-        err = disk_sync_folder(disk, folder, why);
+        err = disk_sync_parent(disk, path, why);
     }
-    mem_free(folder);
     mem_free(beside);
     return err;
 }

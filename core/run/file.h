@@ -116,6 +116,11 @@ MUST_USE enum err disk_remove_folder(struct disk *disk, const char *path,
 /* Names that were made, renamed or removed in it are safe from here on. */
 MUST_USE enum err disk_sync_folder(struct disk *disk, const char *path,
                                    struct why *why);
+/* The folder that holds path; from mem_*(). */
+char *disk_parent(const char *path);
+/* The name of path is safe from here on. */
+MUST_USE enum err disk_sync_parent(struct disk *disk, const char *path,
+                                   struct why *why);
 /* Calls each for every entry but "." and ".."; in no order. */
 MUST_USE enum err disk_list(struct disk *disk, const char *path,
                             disk_list_cb each, void *arg, struct why *why);

@@ -1,5 +1,4 @@
 /* names_test.c */
-#include "base/mem.h"
 #include "lib/fixture.h"
 #include "log/names.h"
 
@@ -39,27 +38,12 @@ names_parse_takes_what_names_path_gives_and_nothing_else(void **state)
     }
 }
 
-static void names_parent_is_the_folder_above(void **state)
-{
-    char *parent = names_parent("/a/b");
-
-    assert_string_equal(parent, "/a");
-    mem_free(parent);
-    parent = names_parent("/a");
-    assert_string_equal(parent, "/");
-    mem_free(parent);
-    parent = names_parent("a");
-    assert_string_equal(parent, ".");
-    mem_free(parent);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(names_path_has_twenty_digits),
         cmocka_unit_test(
             names_parse_takes_what_names_path_gives_and_nothing_else),
-        cmocka_unit_test(names_parent_is_the_folder_above),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -470,6 +470,20 @@ static void files_are_for_their_owner_only_and_not_inherited(void **state)
     fixture_remove(folder);
 }
 
+static void a_parent_is_the_folder_above(void **state)
+{
+    char *parent = disk_parent("/a/b");
+
+    assert_string_equal(parent, "/a");
+    mem_free(parent);
+    parent = disk_parent("/a");
+    assert_string_equal(parent, "/");
+    mem_free(parent);
+    parent = disk_parent("a");
+    assert_string_equal(parent, ".");
+    mem_free(parent);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -483,6 +497,7 @@ int main(void)
         cmocka_unit_test(files_have_times_and_disks_have_space),
         cmocka_unit_test(a_small_file_is_replaced_whole),
         cmocka_unit_test(replace_leaves_the_old_or_the_new_whatever_fails),
+        cmocka_unit_test(a_parent_is_the_folder_above),
         cmocka_unit_test(a_fault_hits_the_kinds_it_was_told),
         cmocka_unit_test(errors_of_the_system_carry_path_and_reason),
         cmocka_unit_test(files_are_for_their_owner_only_and_not_inherited),
