@@ -24,12 +24,6 @@ enum { ROOM_BYTES = 1 << 20, ROOM_MS = 1000 };
  * has caught up. */
 enum { BACKLOG_BYTES_MAX = 64 << 20 };
 
-static void controller_fail(struct controller *controller,
-                            const struct why *why)
-{
-    controller->options.failed(controller->options.arg, why);
-}
-
 /* What follows on this node from a command: its logs. */
 static void controller_follow(void *arg, const struct state_result *result)
 {
@@ -304,7 +298,7 @@ static void controller_lead(void *arg, int32_t term)
     (void)term;
     meta_set_controller(controller->meta, controller->options.node_id);
     if (!controller->opened && !controller->closing) {
-        controller_boot(controller);
+        controller_boot_next(controller);
     }
 }
 
@@ -325,7 +319,9 @@ static struct str controller_opening(void *arg)
 
 static void controller_failed(void *arg, const struct why *why)
 {
-    controller_fail(arg, why);
+    struct controller *controller = arg;
+
+    controller->options.failed(controller->options.arg, why);
 }
 
 static enum err controller_open_meta(struct controller *controller,

@@ -14,8 +14,6 @@
 #include "base/mem.h"
 #include "base/must.h"
 
-static void controller_boot_next(struct controller *controller);
-
 static void controller_boot_done(struct controller_change *change)
 {
     struct controller *controller =
@@ -157,8 +155,7 @@ static void controller_boot_open_logs(struct controller *controller)
     controller_boot_log_opened(controller);
 }
 
-/* The first thing that is missing. */
-static void controller_boot_next(struct controller *controller)
+void controller_boot_next(struct controller *controller)
 {
     struct controller_change *boot = &controller->boot;
     const struct state *state = meta_state(controller->meta);
@@ -202,9 +199,4 @@ struct str controller_boot_opening(struct controller *controller)
         return STR_NULL; /* the boot says why */
     }
     return bytes;
-}
-
-void controller_boot(struct controller *controller)
-{
-    controller_boot_next(controller);
 }

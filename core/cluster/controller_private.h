@@ -79,8 +79,9 @@ struct logs_job {
 /* The change is over: the answer travels home. */
 void controller_change_finish(struct controller_change *change);
 
-/* controller_boot.c: from leadership to ready. */
-void controller_boot(struct controller *controller);
+/* controller_boot.c: from leadership to ready. Does the first thing that is
+ * missing, and goes on by itself. */
+void controller_boot_next(struct controller *controller);
 /* This broker's registration, for the entry that its term begins with; null
  * when it is to come later, or is there. */
 struct str controller_boot_opening(struct controller *controller);
