@@ -69,7 +69,6 @@ def test_only_the_unflushed_tail_of_a_large_log_is_read(
     with node.connect() as connection:
         create(connection, "t", **{"segment.bytes": str(64 * MIB)})
         fill(connection, "t", count)
-        time.sleep(2.5)  # the flushed point is stored every second
         tail = fill(connection, "t", 10)
     node.kill()
     trace = Trace(node)
