@@ -20,6 +20,7 @@ enum {
     LOG_NAME_BYTES = 300,
 };
 
+static void log_show_last_epoch(struct log *log);
 static void log_advanced(void *arg);
 static void log_describe(void *arg, struct small_files_point *point);
 static void log_spill(void *arg, int64_t base);
@@ -187,6 +188,7 @@ enum err log_open(struct env *env, const struct log_options *options,
     atomic_store(&log->view.flushed, log->end_offset);
     log_publish(log);
     log_show(log, log_start_offset(log));
+    log_show_last_epoch(log);
     log_check(log);
     *out = log;
     return ERR_NONE;
@@ -563,6 +565,13 @@ uint64_t log_bytes(const struct log *log)
     return bytes;
 }
 
+/* After each change of the epochs. */
+static void log_show_last_epoch(struct log *log)
+{
+    atomic_store_explicit(&log->last_epoch, epochs_last(&log->epochs),
+                          memory_order_release);
+}
+
 bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset)
 {
     int32_t last = epochs_last(&log->epochs);
@@ -575,6 +584,7 @@ bool log_assign_epoch(struct log *log, int32_t epoch, int64_t offset)
     must(pthread_mutex_lock(&log->epochs_lock) == 0);
     changed = epochs_assign(&log->epochs, epoch, offset);
     log->epochs_changed = log->epochs_changed || changed;
+    log_show_last_epoch(log);
     must(pthread_mutex_unlock(&log->epochs_lock) == 0);
     return changed;
 }
@@ -586,6 +596,7 @@ bool log_cut_epochs(struct log *log, int64_t start, int64_t end)
     must(pthread_mutex_lock(&log->epochs_lock) == 0);
     changed = epochs_cut_end(&log->epochs, end);
     changed = epochs_cut_start(&log->epochs, start) || changed;
+    log_show_last_epoch(log);
     must(pthread_mutex_unlock(&log->epochs_lock) == 0);
     return changed;
 }
@@ -609,6 +620,15 @@ void log_epoch_end(struct log *log, int32_t leader_epoch, int32_t *found_epoch,
 {
     int64_t end = atomic_load_explicit(&log->view.end, memory_order_acquire);
 
+    /* Who reads at the end knows the last one: no fetch of theirs locks. The
+     * end was read before: no later epoch had begun below it. */
+    if (leader_epoch >= 0 &&
+        leader_epoch ==
+            atomic_load_explicit(&log->last_epoch, memory_order_acquire)) {
+        *found_epoch = leader_epoch;
+        *end_offset = end;
+        return;
+    }
     must(pthread_mutex_lock(&log->epochs_lock) == 0);
     epochs_end(&log->epochs, leader_epoch, end, found_epoch, end_offset);
     must(pthread_mutex_unlock(&log->epochs_lock) == 0);

@@ -60,7 +60,8 @@ struct log {
     struct small_files_point loaded; /* the point, at open */
     struct watch flushed_watch;
     struct epochs epochs;        /* changed by the owner, under the lock */
-    pthread_mutex_t epochs_lock; /* for questions of others */
+    pthread_mutex_t epochs_lock; /* for questions of others, ... */
+    _Atomic int32_t last_epoch;  /* ... most of which are after this one */
     struct segment **segments;   /* one reference each */
     uint32_t segment_count;
     uint32_t segment_capacity;

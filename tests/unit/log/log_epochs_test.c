@@ -1,6 +1,8 @@
 /* log_epochs_test.c - the leader epoch of a batch is in no CRC: the list of
  * epochs says what it must be, and what may be believed of a batch where the
  * list is older, or younger, than it. */
+#include "base/must.h"
+#include "log/log_private.h"
 #include "unit/log/one_log.h"
 
 #define LOG_0 ONE_FOLDER "/00000000000000000000.log"
@@ -293,6 +295,39 @@ static void log_stores_the_list_alone_for_an_epoch_without_a_batch(void **state)
     one_fini(&one);
 }
 
+/* Consumers at the end ask it with each fetch, on any loop. */
+static void expect_last(struct one_log *one, int32_t last)
+{
+    int32_t epoch = 0;
+    int64_t end = 0;
+
+    must(pthread_mutex_lock(&one->log->epochs_lock) == 0);
+    log_epoch_end(one->log, last, &epoch, &end);
+    must(pthread_mutex_unlock(&one->log->epochs_lock) == 0);
+    assert_int_equal(epoch, last);
+    assert_int_equal(end, log_end_offset(one->log));
+}
+
+static void log_asks_no_lock_of_who_knows_the_last_epoch(void **state)
+{
+    struct one_log one;
+
+    one_init(&one, 7);
+    one_open(&one, false);
+    for (int32_t epoch = 0; epoch < 3; epoch++) {
+        begin(&one, epoch);
+        (void)put(&one);
+        expect_last(&one, epoch);
+    }
+    one_close(&one);
+    one_open(&one, true);
+    expect_last(&one, 2);
+    assert_int_equal(log_truncate(one.log, 1, NULL), ERR_NONE);
+    expect_last(&one, 0);
+    one_close(&one);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -305,6 +340,7 @@ int main(void)
         cmocka_unit_test(log_without_its_list_is_served),
         cmocka_unit_test(
             log_stores_the_list_alone_for_an_epoch_without_a_batch),
+        cmocka_unit_test(log_asks_no_lock_of_who_knows_the_last_epoch),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
