@@ -27,25 +27,26 @@ def select(broker, query, *values):
 
 
 def wait_rows(broker, query, expected):
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 30
     while (rows := select(broker, query)) != expected:
         assert time.monotonic() < deadline, rows
         time.sleep(0.01)
 
 
 def shown_after_ms(broker, query, values, expected):
-    """How long after now the query gives what is expected, at most 5 s, and
+    """How long after now the query gives what is expected, at most 30 s, and
     how long it takes to ask when it is there."""
     begun = time.monotonic()
     while (rows := select(broker, query, *values)) != expected:
-        assert time.monotonic() - begun < 5, (rows, expected)
+        assert time.monotonic() - begun < 30, (rows, expected)
     shown = time.monotonic()
     select(broker, query, *values)
     return (shown - begun) * 1000, (time.monotonic() - shown) * 1000
 
 
 def test_a_change_is_there_10_ms_after_its_answer(start_broker):
-    """The median of many, less what asking takes on a busy machine."""
+    """The quicker ones of many, less what asking takes: the others tell of
+    the machine."""
     broker = start_broker()
     waits = []
     with Connection(broker.bootstrap) as raw:
@@ -60,8 +61,8 @@ def test_a_change_is_there_10_ms_after_its_answer(start_broker):
                 broker, 'select "offset", metadata from offsets where '
                 "group_id = 'g' and topic = ? and partition = 1",
                 (f"t{i}",), [(i, "note")]))
-    # The quickest: the others tell of the machine.
-    assert min(shown - asked for shown, asked in waits) < 10, waits
+    late = sorted(shown - asked for shown, asked in waits)
+    assert late[len(late) // 4] < 10, waits
 
 
 COLUMNS = {
