@@ -123,6 +123,7 @@ enum err placement_make(const struct brokers *brokers, int32_t partitions,
     /* 32 bits, so that no circle wraps around in the middle. */
     start = (uint32_t)start ^ (uint32_t)(start >> 32);
     p = placement_racks(brokers, &arena);
+    must(p.count > 0); /* there is a broker, and each is in a rack */
     for (int32_t i = 0; i < partitions; i++) {
         placement_stripe(&p, start + (uint64_t)i, replicas,
                          out + (size_t)i * (size_t)replicas);

@@ -135,7 +135,7 @@ enum err entry_batch_parse(struct str bytes, struct arena *arena,
         if (!record_iter_next(&iter, &record) ||
             !entry_parse(&record, (int32_t)i, &header, &run->entries[i])) {
             return why_set(why, ERR_DAMAGED, "entry %llu is damaged",
-                           (unsigned long long)(run->first + i));
+                           (unsigned long long)run->first + i);
         }
     }
     if (record_iter_finish(&iter) != ERR_NONE) {

@@ -140,7 +140,7 @@ static enum err storage_scan_range(struct storage *storage,
         return why_set(
             why, err == ERR_NONE ? ERR_DAMAGED : err,
             "could not read entry %llu from \"%s/log\"%s",
-            (unsigned long long)(before + 1), storage->folder,
+            (unsigned long long)before + 1, storage->folder,
             err == ERR_DISK ? "" : "; restore the data folder from a backup");
     }
     into = arena_raw(&block->arena, range.bytes);
@@ -162,7 +162,7 @@ static enum err storage_scan_range(struct storage *storage,
     }
     if (err == ERR_TORN || (err == ERR_NONE && storage->tail.last == before)) {
         return why_set(why, ERR_DAMAGED, "entry %llu cannot be read",
-                       (unsigned long long)(before + 1));
+                       (unsigned long long)before + 1);
     }
     return err;
 }
