@@ -1,8 +1,6 @@
-/* A broker that has nothing to do does nothing: no thread of it wakes up. Of
- * broker/ the world has what sets timers: the reserve. */
+/* A broker that has nothing to do does nothing: no thread of it wakes up. The
+ * one timer above these floors is the reserve's: unit/broker/reserve_test. */
 #include "unit/api/api_world.h"
-
-#include "broker/reserve.h"
 
 #include <dirent.h>
 #include <string.h>
@@ -54,29 +52,14 @@ static long switches(void)
     return count;
 }
 
-struct idle_watch {
-    struct mail mail;
-    struct reserve *reserve;
-};
-
-static void idle_watch_run(struct mail *mail)
-{
-    reserve_watch(container_of(mail, struct idle_watch, mail)->reserve,
-                  loop_env(loop_current()));
-}
-
 static void nothing_wakes_up_when_there_is_nothing_to_do(void **state)
 {
     struct api_world world;
     struct client client;
     long before, after;
-    struct idle_watch watch = {.mail.deliver = idle_watch_run};
 
     world_open(&world, 2);
     pthread_setname_np(world.thread, "loop-0");
-    watch.reserve = reserve_open(disk_real(), world.folder, 2 << 20);
-    assert_true(reserve_is_held(watch.reserve));
-    mail_send(loops_at(world.loops, 0), &watch.mail);
     client = client_open(&world);
     assert_int_equal(client_create(&client, "busy", 4, NULL), ERR_NONE);
     for (int i = 0; i < 100; i++) {
@@ -93,7 +76,6 @@ static void nothing_wakes_up_when_there_is_nothing_to_do(void **state)
     after = switches();
     assert_int_equal(after - before, 0);
     world_close(&world);
-    reserve_close(watch.reserve);
 }
 
 int main(void)
