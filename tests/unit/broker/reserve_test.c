@@ -144,8 +144,8 @@ static void volume_open(struct volume *v, uint64_t free_bytes)
 
 static void volume_close(struct volume *v)
 {
+    simenv_close(v->sim); /* which knows its timer */
     reserve_close(v->reserve);
-    simenv_close(v->sim);
     simclock_fini(&v->clock);
     fixture_remove(v->place.folder);
 }
