@@ -34,10 +34,11 @@ enum {
     LOG_ROOM_MS = 1000,
 };
 
-/* Batches that will be written together, to the active segment. */
+/* Batches that will be written together, to the active segment; and one more
+ * where it comes to nothing, to be refused in its place. */
 struct log_gather {
-    struct iovec parts[LOG_PARTS_MAX];
-    struct log_append *appends[LOG_PARTS_MAX];
+    struct iovec parts[LOG_PARTS_MAX + 1];
+    struct log_append *appends[LOG_PARTS_MAX + 1];
     int count;
     uint64_t bytes;
 };
@@ -359,7 +360,8 @@ static bool log_must_roll(struct log *log, const struct log_gather *gather,
     return retain_must_roll(&roll);
 }
 
-/* Takes from the queue what is not to be written, and answers it. */
+/* What was gathered, and what is queued behind it, is not to be written: takes
+ * it from there, and answers it, in its order. */
 static void log_refuse_queue(struct log *log, struct log_gather *gather,
                              enum err err)
 {
@@ -441,7 +443,6 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
             (err != ERR_FULL || segment_take_back(active, &why))) {
             log_fail(log, &why);
         }
-        log_refuse_queue(log, gather, err);
         return err;
     }
     for (int i = 0; i < gather->count; i++) {
@@ -457,10 +458,13 @@ static enum err log_write_gathered(struct log *log, struct log_gather *gather)
     return ERR_NONE;
 }
 
-/* The next append that may be written, taken from the queue; NULL: none, or a
- * reservation is in the way. */
-static struct log_append *log_next(struct log *log, struct log_gather *gather)
+/* The next append that may be written, taken from the queue. *out: NULL: none,
+ * or a reservation is in the way. Errors: those of log_write_gathered(), which
+ * what lies before a hole comes to. */
+static enum err log_next(struct log *log, struct log_gather *gather,
+                         struct log_append **out)
 {
+    *out = NULL;
     while (!list_is_empty(&log->queue)) {
         struct log_append *append = log_append_of(log->queue.next);
         struct log_reservation *reservation = log_reservation_of(append);
@@ -468,24 +472,29 @@ static struct log_append *log_next(struct log *log, struct log_gather *gather)
 
         if (reservation == NULL) {
             list_remove(&append->node);
-            return append;
+            *out = append;
+            return ERR_NONE;
         }
         if (reservation->filled == NULL && !reservation->released) {
-            return NULL;
+            return ERR_NONE;
         }
-        if (reservation->released && log_write_gathered(log, gather)) {
-            return NULL;
+        if (reservation->released) {
+            enum err err = log_write_gathered(log, gather);
+
+            if (err) {
+                return err;
+            }
         }
-        append = reservation->filled;
+        *out = reservation->filled;
         list_remove(&reservation->stand_in.node);
         mem_free(reservation);
-        if (append != NULL) {
-            return append;
+        if (*out != NULL) {
+            return ERR_NONE;
         }
         log_set_end(log, end);
         flush_moved(&log->flush, log_end_mark(log), true);
     }
-    return NULL;
+    return ERR_NONE;
 }
 
 /* Asks for a sync where the settings want one. */
@@ -514,39 +523,50 @@ static void log_tell_roll(struct log *log, enum err err, const struct why *why)
     log->roll_failed = err != ERR_NONE;
 }
 
+/* One more is to be written: what was gathered goes first where it does not
+ * fit, or belongs to a segment that ends. */
+static enum err log_gather_add(struct log *log, struct log_gather *gather,
+                               struct log_append *append)
+{
+    struct batch_header batch;
+    struct why why;
+    enum err err = batch_header_parse(append->batch, append->bytes, &batch);
+
+    must(err == ERR_NONE);
+    if (gather->count == LOG_PARTS_MAX || log_must_roll(log, gather, &batch)) {
+        err = log_write_gathered(log, gather);
+        if (!err && log_must_roll(log, gather, &batch)) {
+            err = log_roll(log, &why);
+            log_tell_roll(log, err, &why);
+        }
+    }
+    gather->parts[gather->count] = (struct iovec){append->batch, append->bytes};
+    gather->appends[gather->count++] = append;
+    gather->bytes += append->bytes;
+    return err;
+}
+
 static void log_write_queue(struct log *log)
 {
     struct log_gather gather;
     struct log_append *append;
-    struct why why;
+    enum err err;
 
     gather.count = 0;
     gather.bytes = 0;
-    while ((append = log_next(log, &gather)) != NULL) {
-        struct batch_header batch;
-        enum err err = batch_header_parse(append->batch, append->bytes, &batch);
-
-        must(err == ERR_NONE);
-        if (gather.count == LOG_PARTS_MAX ||
-            log_must_roll(log, &gather, &batch)) {
-            err = log_write_gathered(log, &gather);
-            if (!err && log_must_roll(log, &gather, &batch)) {
-                err = log_roll(log, &why);
-                log_tell_roll(log, err, &why);
-            }
+    do {
+        err = log_next(log, &gather, &append);
+        if (!err && append != NULL) {
+            err = log_gather_add(log, &gather, append);
         }
-        gather.parts[gather.count] =
-            (struct iovec){append->batch, append->bytes};
-        gather.appends[gather.count++] = append;
-        gather.bytes += append->bytes;
-        if (err) {
-            log_refuse_queue(log, &gather, err);
-            break;
-        }
+    } while (!err && append != NULL);
+    if (!err) {
+        err = log_write_gathered(log, &gather);
     }
-    if (log_write_gathered(log, &gather) == ERR_NONE) {
-        log_write_flush(log);
+    if (err) {
+        log_refuse_queue(log, &gather, err);
     }
+    log_write_flush(log); /* of what was written before */
 }
 
 void log_append_drop(struct log *log, enum err err)

@@ -2,11 +2,11 @@
 #include "lib/fault.h"
 #include "unit/log/one_log.h"
 
-enum { IN_FLIGHT = 5 };
+enum { IN_FLIGHT = 5, MANY = 300 };
 
 /* Appends in one turn. */
 struct together {
-    struct one_append *list[IN_FLIGHT];
+    struct one_append *list[MANY];
     int count;
 };
 
@@ -144,6 +144,34 @@ static void log_keeps_what_was_written_before_the_disk_was_full(void **s)
     for (int i = written; i < all.count; i++) {
         assert_int_equal(one_put(&one, nth(i)), i);
     }
+    one_close(&one);
+    one_fini(&one);
+}
+
+/* More than one write of a turn, of which the last finds no room: what the
+ * first wrote comes to the disk, though nobody appends any more. */
+static void log_flushes_what_was_written_before_the_disk_was_full(void **s)
+{
+    struct one_log one;
+    struct together all = {.count = MANY};
+    int written = 0;
+
+    one_init(&one, 6);
+    one_open(&one, false);
+    for (int i = 0; i < MANY; i++) {
+        all.list[i] = one_start(
+            &one, (struct one_batch){.count = 1, .value_bytes = 1000});
+    }
+    leave(&one, 280 * 1000);
+    simenv_run(one.simenv, append_all, &all);
+    for (int i = 0; i < MANY; i++) {
+        written += all.list[i]->err == ERR_NONE;
+        assert_int_equal(all.list[i]->err, i < written ? ERR_NONE : ERR_FULL);
+    }
+    assert_in_range(written, 1, 280);
+    one_settle(&one);
+    assert_int_equal(log_flushed_end(one.log), written);
+    simdisk_limit(one.sim, UINT64_MAX);
     one_close(&one);
     one_fini(&one);
 }
@@ -305,11 +333,11 @@ int main(void)
             log_takes_no_later_batch_before_one_that_the_reserve_kept),
         cmocka_unit_test(log_takes_no_later_batch_before_one_that_is_too_large),
         cmocka_unit_test(log_keeps_what_was_written_before_the_disk_was_full),
+        cmocka_unit_test(log_flushes_what_was_written_before_the_disk_was_full),
         cmocka_unit_test(log_reads_nothing_when_it_refuses),
         cmocka_unit_test(log_trusts_no_index_that_a_full_disk_kept_short),
         cmocka_unit_test(log_trusts_no_index_that_a_start_could_not_write),
-        cmocka_unit_test(
-            log_that_never_stored_its_point_closes_on_a_full_disk),
+        cmocka_unit_test(log_that_never_stored_its_point_closes_on_a_full_disk),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
