@@ -148,7 +148,9 @@ static void replica_retain(struct env_timer *timer)
         log_retain(replica->log, wall_look(replica->wall, replica->env));
 
     replica->retention_at_ms = INT64_MAX;
-    if (due != INT64_MAX) {
+    if (due == 0) {
+        replica_retain_in(replica, 1); /* others have the loop in between */
+    } else if (due != INT64_MAX) {
         replica_retain_in(replica, MAX(due, replica->retention_check_ms));
     }
 }

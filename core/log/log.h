@@ -229,8 +229,8 @@ MUST_USE enum err log_store_start(const struct log *log, int64_t offset,
 MUST_USE enum err log_raise_start(struct log *log, int64_t offset,
                                   struct why *why);
 /* Owner loop. Retention by time and size; gives how long nothing will be due,
- * in ms (INT64_MAX: until something is appended). retention_wall_ms: the
- * guarded clock (design decision 22). */
+ * in ms (INT64_MAX: until something is appended; 0: there was more than one
+ * turn takes). retention_wall_ms: the guarded clock (design decision 22). */
 int64_t log_retain(struct log *log, int64_t retention_wall_ms);
 void log_configure(struct log *log, const struct log_config *config);
 

@@ -15,6 +15,10 @@
 #include "log/names.h"
 #include "log/retain_core.h"
 
+/* Segments that retention takes in one turn: each is five names, and a disk may
+ * take its time for them while a loop waits. */
+enum { LOG_RETAIN_TURN = 64 };
+
 static const char *const log_suffixes[] = {NAMES_LOG, NAMES_INDEX, NAMES_TIMES,
                                            NAMES_SNAPSHOT, NAMES_DEEP};
 
@@ -347,6 +351,10 @@ static enum err log_retain_some(struct log *log, int64_t wall_ms, bool retain,
     }
     count = retain_count(list, log->segment_count, &limits, wall_ms, next_ms);
     mem_free(list);
+    if (retain && count > LOG_RETAIN_TURN) {
+        count = LOG_RETAIN_TURN;
+        *next_ms = 0;
+    }
     if (count == log->segment_count) {
         err = log_roll(log, why);
     }
@@ -395,7 +403,8 @@ int64_t log_retain(struct log *log, int64_t retention_wall_ms)
     if (log_retain_some(log, retention_wall_ms, true, &next_ms, &why)) {
         trace(TRACE_WARN, "retention: %s", why.text);
     }
-    for (uint32_t i = 0; i + 1 < log->segment_count; i++) {
+    /* Not twice in a row: who reads an old segment reads on a little later. */
+    for (uint32_t i = 0; next_ms > 0 && i + 1 < log->segment_count; i++) {
         lazy_file_forget_idle(&log->segments[i]->log, &log->retire);
         lazy_file_forget_idle(&log->segments[i]->offsets.file, &log->retire);
         lazy_file_forget_idle(&log->segments[i]->times.file, &log->retire);

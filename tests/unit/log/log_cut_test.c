@@ -386,6 +386,32 @@ static void log_restarts_ahead_of_a_sync_in_flight(void **state)
     }
 }
 
+/* A loop has others to serve. */
+static void log_retains_many_segments_in_some_turns(void **state)
+{
+    struct one_log one;
+    int turns = 1;
+
+    one_init(&one, 16);
+    one.config.segment_bytes = 200; /* a batch */
+    one.config.retention_bytes = 0;
+    one_open(&one, false);
+    for (int i = 0; i < 300; i++) {
+        (void)one_put(&one, (struct one_batch){.count = 1, .value_bytes = 100});
+    }
+    one_show(&one);
+    for (; log_retain(one.log, 1) == 0; turns++) {
+        assert_int_equal(log_start_offset(one.log), turns * 64);
+    }
+    assert_int_equal(turns, 5);
+    assert_int_equal(log_start_offset(one.log), 299);
+    one_close(&one);
+    one_open(&one, true);
+    assert_int_equal(one.report.start_offset, 299);
+    one_close(&one);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -397,6 +423,7 @@ int main(void)
         cmocka_unit_test(log_restarts_ahead_of_a_sync_in_flight),
         cmocka_unit_test(log_start_is_raised_durably),
         cmocka_unit_test(log_retains_by_size),
+        cmocka_unit_test(log_retains_many_segments_in_some_turns),
         cmocka_unit_test(log_retains_by_time_and_tells_when_to_come_back),
         cmocka_unit_test(log_retains_nothing_that_is_not_visible),
         cmocka_unit_test(log_retains_by_the_files_time_when_batches_have_none),
