@@ -513,11 +513,11 @@ static void a_want_of_descriptors_is_the_disk_to_a_client(void **state)
     partition_close(&p);
     p.segment_bytes = 160; /* of one batch */
     loops_world_do(&p.world, p.owner, use_slow_disk, NULL);
+    disk.kinds = FAULT_OPEN; /* before any disk thread reads them */
+    disk.for_good = true;
+    disk.err = ERR_LIMIT;
     loops_world_do(&p.world, p.owner, partition_do_open, &p);
     for (int32_t sequence = 0; sequence < 6; sequence += 2) {
-        disk.kinds = FAULT_OPEN;
-        disk.for_good = true;
-        disk.err = ERR_LIMIT;
         fault_arm(&disk, sequence > 0 ? 1 : 0);
         append_start(&p, &a, 0, -1, sequence);
         append_end(&a);
