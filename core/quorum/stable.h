@@ -19,12 +19,13 @@
  * one sync, no name, and it needs no space on a full disk. (2) Power that goes
  * within a write tears the slot that does not count: what counted before counts
  * again, and nothing was said yet under the new one. A slot that a killed run
- * has written and not synced is found, and counts; the next write's sync carries
- * both then, and a third sync at such a start is spared: a copy lies within one
- * sector of 512 bytes, which is written or is not, so each slot is what it was
- * or what it is to be, and nothing was said yet under either. (3) A slot that was
- * written and rots does not look torn, which would be to forget a vote: its
- * second copy is there. Neither copy of either slot: the file is damaged.
+ * has written and not synced is found, and counts; the next write's sync
+ * carries both then, and a third sync at such a start is spared: a copy lies
+ * within one sector of 512 bytes, which is written or is not, so each slot is
+ * what it was or what it is to be, and nothing was said yet under either. (3) A
+ * slot that was written and rots does not look torn, which would be to forget a
+ * vote: its second copy is there. Neither copy of either slot: the file is
+ * damaged.
  *
  * Older folders have one record in the file, which is read, and replaced by the
  * next write:
