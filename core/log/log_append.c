@@ -6,10 +6,10 @@
  *    each append is answered; with flush_commit a sync is asked for.
  * 3. The flushed end passes the batch: whoever waits for the disk goes on.
  *
- * A reservation stands in the queue like a batch; what comes behind it waits
- * until it is filled or released. A batch that does not fit begins a new
- * segment: the old one's indexes are completed, its producers' state is stored
- * once it is synced.
+ * A reservation (log_reserve.c) stands in the queue like a batch; what comes
+ * behind it waits until it is filled or released. A batch that does not fit
+ * begins a new segment: the old one's indexes are completed, its producers'
+ * state is stored once it is synced.
  *
  * A full disk refuses: what was queued is answered with ERR_FULL, and the
  * producers are told that it was given back. Any other failed write ends the
@@ -44,18 +44,6 @@ struct log_gather {
 };
 
 static void log_write_queue(struct log *log);
-
-static struct log_append *log_append_of(struct list *node)
-{
-    return container_of(node, struct log_append, node);
-}
-
-static struct log_reservation *log_reservation_of(struct log_append *append)
-{
-    return append->batch != NULL
-               ? NULL
-               : container_of(append, struct log_reservation, stand_in);
-}
 
 /* At the end of the turn; a duplicate not before what it is one of. */
 static void log_answer(struct log *log, struct log_append *append, enum err err)
@@ -173,9 +161,8 @@ static enum err log_append_check(struct log *log, struct log_append *append,
     return log_append_fits(log, append, batch);
 }
 
-/* The batch takes its place in the log, at base. */
-static void log_place(struct log *log, struct log_append *append,
-                      struct batch_header *batch, int64_t base)
+void log_place(struct log *log, struct log_append *append,
+               struct batch_header *batch, int64_t base)
 {
     if (!append->as_given) {
         batch_set_base_offset(append->batch, base);
@@ -209,61 +196,6 @@ void log_append(struct log *log, struct log_append *append)
         log->room_bytes -= append->bytes;
         list_push(&log->queue, &append->node);
     }
-    env_soon(log->env, &log->task);
-}
-
-int64_t log_reserve(struct log *log, int64_t count)
-{
-    struct log_reservation *reservation = MEM_NEW(struct log_reservation);
-    int64_t base = log->next_offset;
-
-    must(count > 0);
-    must(log->state == LOG_OPEN);
-    reservation->stand_in.base_offset = base;
-    reservation->stand_in.last_offset = base + count - 1;
-    reservation->count = count;
-    log->next_offset += count;
-    list_push(&log->queue, &reservation->stand_in.node);
-    return base;
-}
-
-static struct log_reservation *log_reservation_get(struct log *log,
-                                                   int64_t base)
-{
-    list_each(node, &log->queue)
-    {
-        struct log_reservation *reservation =
-            log_reservation_of(log_append_of(node));
-
-        if (reservation != NULL && reservation->stand_in.base_offset == base) {
-            return reservation;
-        }
-    }
-    unreachable();
-}
-
-void log_fill(struct log *log, int64_t base, struct log_append *append)
-{
-    struct log_reservation *reservation = log_reservation_get(log, base);
-    struct batch_header batch;
-    enum err err = batch_header_parse(append->batch, append->bytes, &batch);
-
-    must(err == ERR_NONE && (uint32_t)batch.bytes == append->bytes);
-    must(reservation->filled == NULL && !reservation->released);
-    must(batch.last_offset_delta + 1 == reservation->count);
-    append->duplicate = false;
-    append->as_given = false;
-    log_place(log, append, &batch, base);
-    reservation->filled = append;
-    env_soon(log->env, &log->task);
-}
-
-void log_release(struct log *log, int64_t base)
-{
-    struct log_reservation *reservation = log_reservation_get(log, base);
-
-    must(reservation->filled == NULL && !reservation->released);
-    reservation->released = true;
     env_soon(log->env, &log->task);
 }
 

@@ -1,7 +1,8 @@
 /* log_private.h - struct log, for the files that share the work on it:
  *
  *   log.c          open, close, what is small
- *   log_append.c   the queue, reservations, the write, the roll
+ *   log_append.c   the queue, the write, the roll
+ *   log_reserve.c  reservations
  *   log_recover.c  from files to a log
  *   log_folder.c   what its folder has
  *   log_rebuild.c  one segment, read again
@@ -31,6 +32,20 @@ struct log_reservation {
     int64_t count;
     bool released;
 };
+
+static inline struct log_append *log_append_of(struct list *node)
+{
+    return container_of(node, struct log_append, node);
+}
+
+/* NULL: it is a batch. */
+static inline struct log_reservation *
+log_reservation_of(struct log_append *append)
+{
+    return append->batch != NULL
+               ? NULL
+               : container_of(append, struct log_reservation, stand_in);
+}
 
 /* Segments on their way out: renamed, and after a while removed. */
 struct log_doomed {
@@ -150,6 +165,9 @@ const char *log_name(const struct log *log, char text[300]);
 void log_show(struct log *log, int64_t offset);
 
 /* log_append.c */
+/* The batch takes its place in the log, at base. */
+void log_place(struct log *log, struct log_append *append,
+               struct batch_header *batch, int64_t base);
 void log_append_init(struct log *log);
 /* Everything that can be written is. */
 void log_append_stop(struct log *log);
