@@ -171,6 +171,9 @@ void quorum_checkpoint_answer(struct quorum *q)
     if (q->checkpoint_over) {
         q->checkpoint_over = false;
         q->checkpoint_done = NULL;
+        if (q->checkpoint_due) {
+            env_soon(q->env, &q->turn); /* it was kept from beginning */
+        }
         if (done != NULL) {
             done(q->checkpoint_arg, q->checkpoint_err);
         }

@@ -981,9 +981,32 @@ static void killed_at_each_disk_call_it_has_what_was_done(void **state)
 
 #define ONE(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+/* The log has grown by another checkpoint's worth meanwhile. */
+static void a_close_waits_for_no_checkpoint_that_was_never_begun(void **state)
+{
+    struct one_node *n = *state;
+
+    n->options.limits.checkpoint_bytes = 200;
+    n->hold_checkpoint = true;
+    n = opened(state);
+    for (uint32_t i = 1; i <= 30; i++) {
+        done(n, i);
+    }
+    assert_int_equal(n->checkpoint_count, 1);
+    n->closed = false;
+    simenv_run(n->sim, one_close_run, n);
+    simclock_run_for_ms(&n->clock, 1000);
+    assert_false(n->closed);
+    simenv_run(n->sim, one_checkpoint_run, n);
+    simclock_run_for_ms(&n->clock, 60000);
+    assert_true(n->closed);
+    n->quorum = NULL;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        ONE(a_close_waits_for_no_checkpoint_that_was_never_begun),
         ONE(one_voter_leads_by_itself_and_applies_what_is_proposed),
         ONE(a_start_has_what_was_done_and_a_term_of_its_own),
         ONE(what_the_machine_has_is_not_applied_again),
