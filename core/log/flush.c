@@ -259,6 +259,7 @@ static void flush_job_run(struct work *work)
     struct why why;
     enum err err = ERR_NONE;
 
+    job->lacks_room = false; /* of an earlier try */
     for (uint32_t i = 0; !err && i < job->item_count; i++) {
         err = segment_sync(job->items[i].segment, job->items[i].indexes, &why);
     }
@@ -478,7 +479,9 @@ static void flush_point_done(struct work *work)
     if (job->err && !file_err_passes(job->err)) {
         flush_fail(flush, job->why);
     } else {
-        if (!job->err && job->cuts == point_cuts(&flush->point)) {
+        /* What does not say yet that indexes are short is not the last. */
+        if (!job->err && job->cuts == point_cuts(&flush->point) &&
+            job->point.unsealed == flush->unsealed) {
             flush->stored = (struct view_mark){.offset = job->point.offset,
                                                .base = job->point.base,
                                                .position = job->point.position};

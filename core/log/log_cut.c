@@ -19,6 +19,9 @@
  * take its time for them while a loop waits. */
 enum { LOG_RETAIN_TURN = 64 };
 
+/* When retention looks again that found no room for a new segment. */
+enum { LOG_RETAIN_RETRY_MS = 1000 };
+
 static const char *const log_suffixes[] = {NAMES_LOG, NAMES_INDEX, NAMES_TIMES,
                                            NAMES_SNAPSHOT, NAMES_DEEP};
 
@@ -356,11 +359,14 @@ static enum err log_retain_some(struct log *log, int64_t wall_ms, bool retain,
         *next_ms = 0;
     }
     if (count == log->segment_count) {
+        /* On a full disk the older ones go nevertheless, and make room. */
         err = log_roll(log, why);
+        if (err) {
+            count--;
+            *next_ms = LOG_RETAIN_RETRY_MS;
+        }
     }
-    if (!err) {
-        log_drop_oldest(log, count);
-    }
+    log_drop_oldest(log, count);
     return err;
 }
 

@@ -287,6 +287,40 @@ static void flush_that_closes_waits_for_a_point_that_says_unsealed(void **s)
     assert_true(load_point().unsealed);
 }
 
+/* A disk says once that it lost something: whoever asks again hears nothing. */
+static void
+flush_that_waits_for_room_takes_a_failed_sync_for_the_end(void **state)
+{
+    struct point_file *file = MEM_NEW(struct point_file);
+
+    (void)state;
+    *file =
+        (struct point_file){.path = mem_dupz("/t-0/leader-epoch-checkpoint"),
+                            .bytes = mem_dupz("0\n0\n"),
+                            .count = 4,
+                            .offset = 1,
+                            .is_kafka = true,
+                            .is_synced = true,
+                            .is_needed = true};
+    wrote(10);
+    flush_file(&flush, file);
+    flush_renamed(&flush);
+    simdisk_limit(sim, simdisk_used_bytes(sim)); /* no room for the file */
+    flush_now(&flush);
+    simclock_run_for_ms(&simclock, 100);
+    assert_int_equal(flush.flushed.offset, 0);
+    assert_int_equal(failures, 0);
+    fault.kinds = FAULT_SYNC;
+    fault_arm(&fault, 1);
+    simclock_run_for_ms(&simclock, 300);
+    assert_int_equal(fault.failed, 1);
+    fault_arm(&fault, 0);
+    simdisk_limit(sim, UINT64_MAX);
+    simclock_run_for_ms(&simclock, 1000);
+    assert_int_equal(failures, 1);
+    assert_int_equal(flush.flushed.offset, 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -313,6 +347,9 @@ int main(void)
             tear_down),
         cmocka_unit_test_setup_teardown(
             flush_that_closes_waits_for_a_point_that_says_unsealed, set_up,
+            tear_down),
+        cmocka_unit_test_setup_teardown(
+            flush_that_waits_for_room_takes_a_failed_sync_for_the_end, set_up,
             tear_down),
     };
 

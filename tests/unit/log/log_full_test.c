@@ -1,5 +1,6 @@
 /* log_full_test.c - what is refused for want of room: in order, and cheaply. */
 #include "lib/fault.h"
+#include "log/log_private.h"
 #include "unit/log/one_log.h"
 
 enum { IN_FLIGHT = 5, MANY = 300 };
@@ -324,6 +325,72 @@ static void log_that_never_stored_its_point_closes_on_a_full_disk(void **state)
     }
 }
 
+static void point_and_close(void *arg)
+{
+    struct one_log *one = arg;
+
+    flush_point_now(&one->log->flush); /* as the timer does, each second */
+    assert_false(flush_is_idle(&one->log->flush));
+    log_close(one->log, one_closed, one);
+}
+
+static void
+log_says_that_indexes_are_short_though_a_point_was_under_way(void **state)
+{
+    struct one_log one;
+
+    (void)state;
+    one_init(&one, 6);
+    one.config.index_interval_bytes = 500;
+    one_open(&one, false);
+    for (int i = 0; i < 5; i++) {
+        (void)one_put(&one, at_time(1000 + i));
+    }
+    simclock_run_for_ms(&one.clock, 3000);
+    for (int i = 5; i < 20; i++) {
+        (void)one_put(&one, at_time(1000 + i));
+    }
+    simdisk_limit(one.sim, 0);
+    one.closed = false;
+    simenv_run(one.simenv, point_and_close, &one);
+    assert_true(simclock_run_until_set(&one.clock, &one.closed, 100000));
+    simdisk_limit(one.sim, UINT64_MAX);
+    one_open(&one, true);
+    expect_last_time(&one, 1019);
+    one_close(&one);
+    one_fini(&one);
+}
+
+static void retain_late(void *arg)
+{
+    struct one_log *one = arg;
+
+    assert_in_range(log_retain(one->log, 1000000000), 1, 60000);
+}
+
+static void log_drops_what_is_too_old_though_there_is_no_room_for_a_new_segment(
+    void **state)
+{
+    struct one_log one;
+
+    (void)state;
+    one_init(&one, 2);
+    one.config.segment_bytes = 4000;
+    one.config.retention_ms = 1000;
+    one_open(&one, false);
+    for (int i = 0; i < 30; i++) {
+        (void)one_put(&one, at_time(1000 + i));
+    }
+    one_show(&one);
+    simclock_run_for_ms(&one.clock, 3000);
+    simdisk_limit(one.sim, 0);
+    simenv_run(one.simenv, retain_late, &one);
+    assert_true(log_start_offset(one.log) > 0);
+    simdisk_limit(one.sim, UINT64_MAX);
+    one_close(&one);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -338,6 +405,10 @@ int main(void)
         cmocka_unit_test(log_trusts_no_index_that_a_full_disk_kept_short),
         cmocka_unit_test(log_trusts_no_index_that_a_start_could_not_write),
         cmocka_unit_test(log_that_never_stored_its_point_closes_on_a_full_disk),
+        cmocka_unit_test(
+            log_says_that_indexes_are_short_though_a_point_was_under_way),
+        cmocka_unit_test(
+            log_drops_what_is_too_old_though_there_is_no_room_for_a_new_segment),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
