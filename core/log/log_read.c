@@ -131,7 +131,7 @@ static bool log_verify(struct log *log, const struct log_place *place,
             low = batch_last_offset(&batch.header) + 1;
         }
     }
-    if (scan.position > from) {
+    if (scan.position > from && !segment_forgets_damage(segment)) {
         checked_add(segment->checked, from, scan.position);
     }
     scan_fini(&scan);

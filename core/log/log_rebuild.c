@@ -438,7 +438,9 @@ enum err log_rebuild_scan(struct log_rebuild *r, struct segment *segment,
         err = log_rebuild_next(&pass, &verdict, why);
         err = err ? err : log_rebuild_act(&pass, verdict, why);
     }
-    segment_set_checked(segment, from, segment_bytes(segment));
+    segment_set_checked(
+        segment, from,
+        segment_forgets_damage(segment) ? from : segment_bytes(segment));
     r->report->scanned_bytes += pass.scan.read_bytes;
     scan_fini(&pass.scan);
     lazy_handle_unref(handle);

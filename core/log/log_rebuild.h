@@ -31,6 +31,7 @@ struct log_rebuild {
     struct log_rebuild_epoch epoch;
     bool changed;        /* something is to be synced */
     bool epochs_changed; /* from what the file says */
+    bool last_read;      /* the last segment was, not taken on trust */
     bool ended;          /* a cut: nothing of what follows stays */
 };
 

@@ -116,6 +116,7 @@ static enum err log_recover_read(struct log_recover *r, uint32_t at,
         segment->created_ms = point->created_ms;
     }
     log_recover_expect(r, at, segment, &plan, sure_end);
+    r->b.last_read = plan.read;
     is_sealed = plan.read && at + 1 < r->folder.count && !r->b.ended;
     if (is_sealed) {
         err = log_recover_seal(r, segment, why);
@@ -324,7 +325,9 @@ enum err log_recover(struct log *log, const struct log_options *options,
     if (!err) {
         err = log_recover_store(&r, why);
     }
-    log->unchanged = r.folder.clean && log->loaded.offset >= 0;
+    /* What was read has indexes made anew, which a stop is to seal. */
+    log->unchanged =
+        r.folder.clean && !r.b.last_read && log->loaded.offset >= 0;
     log_folder_fini(&r.folder);
     report->start_offset = err ? -1 : log_start_offset(log);
     report->end_offset = log->end_offset;

@@ -347,7 +347,7 @@ bool segment_add_damage(struct segment *segment,
     for (uint32_t i = 0; i < count; i++) {
         is_new = is_new && damages->list[i].position != damage->position;
     }
-    /* One too many is met again, at each read. */
+    /* One too many is met again, at each read (segment_forgets_damage()). */
     if (is_new && count < SEGMENT_DAMAGES_MAX) {
         damages->list[count] = *damage;
         atomic_store_explicit(&damages->count, count + 1, memory_order_release);
@@ -356,15 +356,25 @@ bool segment_add_damage(struct segment *segment,
     return is_new;
 }
 
+static uint32_t segment_damage_count(const struct segment_damages *damages)
+{
+    return damages == NULL
+               ? 0
+               : atomic_load_explicit(&damages->count, memory_order_acquire);
+}
+
+bool segment_forgets_damage(const struct segment *segment)
+{
+    return segment_damage_count(atomic_load_explicit(
+               &segment->damages, memory_order_acquire)) == SEGMENT_DAMAGES_MAX;
+}
+
 bool segment_damage_at(const struct segment *segment, uint64_t position,
                        struct segment_damage *out)
 {
     const struct segment_damages *damages =
         atomic_load_explicit(&segment->damages, memory_order_acquire);
-    uint32_t count =
-        damages == NULL
-            ? 0
-            : atomic_load_explicit(&damages->count, memory_order_acquire);
+    uint32_t count = segment_damage_count(damages);
     bool found = false;
 
     for (uint32_t i = 0; i < count; i++) {

@@ -116,6 +116,9 @@ void segment_set_checked(struct segment *segment, uint64_t from, uint64_t to);
 /* Any thread. Readers step over these bytes from now on; false: known. */
 bool segment_add_damage(struct segment *segment,
                         const struct segment_damage *damage);
+/* Any thread. Whether some damage may not be known, for want of a place: what
+ * is looked at has to be looked at each time. */
+bool segment_forgets_damage(const struct segment *segment);
 /* Any thread. The first known damage at position or behind it, or that holds
  * offset; false: none. */
 bool segment_damage_at(const struct segment *segment, uint64_t position,

@@ -190,9 +190,46 @@ static void a_bad_batch_is_damage_as_soon_as_it_was_acknowledged(void **state)
     }
 }
 
+static void log_sends_no_bad_batch_however_many_there_are(void **state)
+{
+    enum { COUNT = 60, BYTES = 370 };
+    struct one_log one;
+
+    (void)state;
+    one_init(&one, 1);
+    one_open(&one, false);
+    for (int i = 0; i < COUNT; i++) {
+        (void)one_put(&one, (struct one_batch){.count = 1, .value_bytes = 300});
+    }
+    one_close(&one);
+    for (int i = 1; i < COUNT; i += 2) {
+        assert_true(simdisk_rot(one.sim, ONE_FOLDER "/00000000000000000000.log",
+                                (uint64_t)i * BYTES + 100, 0x55));
+    }
+    one_open(&one, true);
+    one_show(&one);
+    for (int i = 0; i < 2 * COUNT; i++) {
+        struct log_range range;
+        struct batch_header header;
+        uint8_t bytes[BYTES];
+
+        if (log_read(one.log, i % COUNT, BYTES, true, &range) != ERR_NONE ||
+            range.bytes == 0) {
+            continue;
+        }
+        assert_int_equal(range.bytes, BYTES);
+        assert_int_equal(log_range_read(&range, bytes, NULL), ERR_NONE);
+        log_range_unpin(&range);
+        assert_int_equal(batch_parse(bytes, BYTES, &header), ERR_NONE);
+    }
+    one_close(&one);
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(log_sends_no_bad_batch_however_many_there_are),
         cmocka_unit_test(a_bad_header_byte_costs_its_batch_after_a_stop),
         cmocka_unit_test(a_bad_header_byte_costs_its_batch_after_a_kill),
         cmocka_unit_test(a_bad_header_byte_of_an_indexed_batch_costs_no_other),

@@ -518,9 +518,40 @@ static void whose_a_folder_is_survives_a_power_loss(void **state)
     one_fini(&one);
 }
 
+static void
+log_whose_indexes_a_start_made_anew_is_sealed_by_its_stop(void **state)
+{
+    struct one_log one;
+    struct log_found found;
+
+    (void)state;
+    one_init(&one, 1);
+    one.config.index_interval_bytes = 500;
+    one_open(&one, false);
+    for (int i = 0; i < 10; i++) {
+        (void)one_put(&one, (struct one_batch){.count = 1,
+                                               .timestamp = 1000 + i,
+                                               .value_bytes = 300});
+    }
+    one_close(&one);
+    assert_int_equal(
+        disk_remove(one.disk, ONE_FOLDER "/00000000000000000000.index", NULL),
+        ERR_NONE);
+    for (int i = 0; i < 3; i++) {
+        one_open(&one, true);
+        one_show(&one);
+        assert_int_equal(log_find_time(one.log, 1009, &found, NULL), ERR_NONE);
+        assert_int_equal(found.offset, 9);
+        one_close(&one);
+    }
+    one_fini(&one);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(
+            log_whose_indexes_a_start_made_anew_is_sealed_by_its_stop),
         cmocka_unit_test(log_cuts_a_torn_tail_at_every_byte),
         cmocka_unit_test(log_cuts_at_every_changed_byte_of_the_tail),
         cmocka_unit_test(
