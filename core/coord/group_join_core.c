@@ -80,8 +80,9 @@ static bool group_outgrows(const struct group *group,
 }
 
 /* While a group prepares, those that have joined count: members that are still
- * expected may not come. Ids that were handed out count beside the members:
- * they cost memory too. */
+ * expected may not come. Not so against group->places: whom the last shedding
+ * left is expected back, and nobody else takes a place before. Ids that were
+ * handed out count beside the members: they cost memory too. */
 static bool group_is_full(const struct group *group,
                           const struct group_join *join)
 {
@@ -104,6 +105,9 @@ static bool group_is_full(const struct group *group,
     }
     if (group->state == GROUP_EMPTY) {
         return false;
+    }
+    if (member == NULL && group->members_count >= group->places) {
+        return true;
     }
     if (group->state != GROUP_PREPARING) {
         return member == NULL && group->members_count >= places;

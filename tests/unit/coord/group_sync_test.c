@@ -126,6 +126,36 @@ static void a_group_that_became_small_takes_more_members_again(void **state)
            "    [PreparingRebalance]\n");
 }
 
+/* Who was sent away takes no place of those who stay. */
+static void who_was_sent_away_pushes_nobody_out(void **state)
+{
+    replay("limits delay=10 bytes=120\n"
+           "0 join a\n"
+           "    [PreparingRebalance]\n"
+           "1 join b\n"
+           "2 join c\n"
+           "  at 20\n"
+           "    a: is a in generation 1, range, led by a: a=x b=x c=x\n"
+           "    b: is b in generation 1, range, led by a\n"
+           "    c: is c in generation 1, range, led by a\n"
+           "    [CompletingRebalance]\n"
+           "20 sync sb id=b gen=1\n"
+           "21 sync sc id=c gen=1\n"
+           "22 sync sa id=a gen=1 give=a:1234567890,b:1234567890,"
+           "c:1234567890\n"
+           "    sc: GROUP_MAX_SIZE_REACHED\n"
+           "    sa: REBALANCE_IN_PROGRESS\n"
+           "    sb: REBALANCE_IN_PROGRESS\n"
+           "    [PreparingRebalance]\n"
+           "23 join c9\n"
+           "    c9: GROUP_MAX_SIZE_REACHED\n"
+           "24 join a2 id=a\n"
+           "25 join b2 id=b\n"
+           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+           "    b2: is b in generation 2, range, led by a\n"
+           "    [CompletingRebalance]\n");
+}
+
 static void a_member_whose_own_assignment_does_not_fit_is_out(void **state)
 {
     replay("limits bytes=40\n" ONE_JOINED "1 sync s id=a gen=1 give=a:12345\n"
@@ -579,6 +609,7 @@ int main(void)
         cmocka_unit_test(
             the_newest_goes_when_what_was_assigned_cannot_be_stored),
         cmocka_unit_test(a_group_that_became_small_takes_more_members_again),
+        cmocka_unit_test(who_was_sent_away_pushes_nobody_out),
         cmocka_unit_test(a_member_whose_own_assignment_does_not_fit_is_out),
         cmocka_unit_test(a_store_that_comes_back_too_late_changes_nothing),
         cmocka_unit_test(who_may_not_sync),
