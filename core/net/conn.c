@@ -199,6 +199,14 @@ static void conn_poll(uv_poll_t *poll, int status, int events)
     }
 }
 
+/* While memory is over its limit one request of a loop runs at a time: whose
+ * answer has just left stands behind those who starved meanwhile. */
+static bool conn_lets_others(const struct conn *conn)
+{
+    return !list_is_empty(&conn->net_loop->dirty) &&
+           budget_is_over(conn_options(conn)->budget);
+}
+
 void conn_flush(struct conn *conn)
 {
     struct net_loop *net_loop = conn->net_loop;
@@ -207,6 +215,10 @@ void conn_flush(struct conn *conn)
         return;
     }
     must(conn->unsent > 0 || conn->output_bytes == 0); /* invariant 2 */
+    if (conn->block != NULL && conn_lets_others(conn)) {
+        net_loop_mark_dirty(net_loop, conn);
+        return;
+    }
     if (conn->block != NULL) {
         conn_in_parse(conn);
     } else {

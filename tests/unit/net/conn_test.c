@@ -503,6 +503,52 @@ static void one_request_goes_on_whatever_is_in_use(void **state)
     world_end_over(&w, fds);
 }
 
+/* Of two clients whose frames wait for memory, none has the one place twice in
+ * a row. */
+static void who_sends_ahead_does_not_keep_the_one_place(void **state)
+{
+    struct net_world w = world_init();
+    int greedy, other;
+
+    world_open(&w, 1, MIB);
+    greedy = client_open(&w);
+    other = client_open(&w);
+    for (uint32_t i = 1; i <= 12; i++) {
+        client_ask(greedy, 'h', i);
+    }
+    assert_true(world_reaches(&w.started, 1));
+    budget_charge(&w.budget, 20 * MIB); /* and other reads before it is over */
+    budget_give(&w.budget, 20 * MIB);
+    client_ask(other, 'h', 100);
+    assert_true(world_reaches(&w.started, 2));
+    client_ask(other, 'e', 101); /* waits in its block behind 100 */
+    world_sleep_ms(20);
+    budget_charge(&w.budget, 20 * MIB);
+    world_release(&w); /* 1 and 100 answered: none runs */
+    assert_int_equal(client_number(greedy), 1);
+    assert_int_equal(client_number(other), 100);
+    for (uint32_t i = 2; i <= 11; i++) {
+        world_sleep_ms(30);
+        if (client_has(other, 1)) {
+            break;
+        }
+        world_release(&w);
+        assert_int_equal(client_number(greedy), i);
+    }
+    bool had_its_turn = client_has(other, 1);
+
+    budget_give(&w.budget, 20 * MIB);
+    for (int i = 0; i < 14; i++) {
+        world_release(&w);
+        world_sleep_ms(10);
+    }
+    assert_int_equal(client_number(other), 101);
+    close(greedy);
+    close(other);
+    world_close(&w);
+    assert_true(had_its_turn); /* among ten of the other's */
+}
+
 static void frames_that_starve_each_other_end_at_their_deadline(void **state)
 {
     struct net_world w = world_init();
@@ -826,6 +872,7 @@ int main(void)
         cmocka_unit_test(who_starves_is_read_again_when_memory_is_back),
         cmocka_unit_test(nothing_starts_while_more_is_in_use_than_there_is),
         cmocka_unit_test(one_request_goes_on_whatever_is_in_use),
+        cmocka_unit_test(who_sends_ahead_does_not_keep_the_one_place),
         cmocka_unit_test(frames_that_starve_each_other_end_at_their_deadline),
         cmocka_unit_test(an_idle_connection_is_closed),
         cmocka_unit_test(a_frame_that_does_not_end_is_closed),
