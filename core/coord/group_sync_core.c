@@ -6,8 +6,9 @@
  * An assignment with which the group is larger than what can be stored would
  * come again after each rebalance. So the newest members go, as many as must,
  * and hear that the group is full; the others have a rebalance, and the group
- * remembers how many it had place for (group->places) until it is empty, or
- * stores no more than half of what it may. */
+ * remembers how many it had place for (group->places) until it is empty. Not
+ * until it is small: without those that went it is, and what an assignor would
+ * give with them cannot be told from that. */
 #include "coord/group_private.h"
 
 #include "base/must.h"
@@ -161,9 +162,6 @@ void group_saved(struct group *group, int32_t generation, enum err err,
         return;
     }
     group_move(group, GROUP_STABLE);
-    if (group->stored_bytes <= group->limits->stored_bytes / 2) {
-        group->places = UINT32_MAX;
-    }
     list_each(node, &group->members)
     {
         struct group_member *member = group_member_of(node);

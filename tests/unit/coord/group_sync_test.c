@@ -100,8 +100,32 @@ the_newest_goes_when_what_was_assigned_cannot_be_stored(void **state)
            "    c3: GROUP_MAX_SIZE_REACHED\n");
 }
 
-/* It stores 38 of 80 bytes in the end: there may be place for others again. */
-static void a_group_that_became_small_takes_more_members_again(void **state)
+/* Its client comes again and again; small as the group is without it, it would
+ * be sent away each time. */
+static void who_never_fits_causes_one_rebalance(void **state)
+{
+    replay("limits bytes=80\n" ONE_JOINED "0 join b\n"
+           "    [PreparingRebalance]\n"
+           "1 join a2 id=a\n"
+           "    a2: is a in generation 2, range, led by a: a=x b=x\n"
+           "    b: is b in generation 2, range, led by a\n"
+           "    [CompletingRebalance]\n"
+           "2 sync s id=a gen=2 give=a:1,b:1234567890\n"
+           "    s: REBALANCE_IN_PROGRESS\n"
+           "    [PreparingRebalance]\n"
+           "3 join a3 id=a\n"
+           "    a3: is a in generation 3, range, led by a: a=x\n"
+           "    [CompletingRebalance]\n"
+           "5 sync s3 id=a gen=3 give=a:1\n"
+           "    store generation 3 a=1, then go on\n"
+           "6 saved gen=3\n"
+           "    s3: owns \"1\"\n"
+           "    [Stable]\n"
+           "7 join b4\n"
+           "    b4: GROUP_MAX_SIZE_REACHED\n");
+}
+
+static void a_group_that_was_empty_takes_more_members_again(void **state)
 {
     replay("limits bytes=80\n" ONE_JOINED "0 join b\n"
            "    [PreparingRebalance]\n"
@@ -122,7 +146,16 @@ static void a_group_that_became_small_takes_more_members_again(void **state)
            "6 saved gen=3\n"
            "    s3: owns \"1\"\n"
            "    [Stable]\n"
-           "7 join b4\n"
+           "7 leave id=a\n"
+           "    ok\n"
+           "    store generation 4\n"
+           "    [Empty]\n"
+           "8 join b4\n"
+           "    [PreparingRebalance]\n"
+           "  at 8\n"
+           "    b4: is b4 in generation 5, range, led by b4: b4=x\n"
+           "    [CompletingRebalance]\n"
+           "9 join c\n"
            "    [PreparingRebalance]\n");
 }
 
@@ -608,7 +641,8 @@ int main(void)
             an_assignment_that_cannot_be_stored_is_an_error_for_all_who_wait),
         cmocka_unit_test(
             the_newest_goes_when_what_was_assigned_cannot_be_stored),
-        cmocka_unit_test(a_group_that_became_small_takes_more_members_again),
+        cmocka_unit_test(who_never_fits_causes_one_rebalance),
+        cmocka_unit_test(a_group_that_was_empty_takes_more_members_again),
         cmocka_unit_test(who_was_sent_away_pushes_nobody_out),
         cmocka_unit_test(a_member_whose_own_assignment_does_not_fit_is_out),
         cmocka_unit_test(a_store_that_comes_back_too_late_changes_nothing),
