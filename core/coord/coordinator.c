@@ -167,13 +167,46 @@ static enum err coordinator_check_room(const struct coordinator *coordinator,
                : ERR_NONE;
 }
 
+/* Whether the group has room for what the join says. It takes the place of what
+ * the same member has said: who says no more than that needs no room, however
+ * much was assigned since. */
+static enum err coordinator_check_join(const struct coordinator *coordinator,
+                                       const struct hosted *hosted,
+                                       const struct group_join *in)
+{
+    uint64_t bytes = coordinator_weigh(in->protocols, in->protocols_count);
+    const struct group_member *member = NULL;
+
+    if (hosted == NULL) {
+        return bytes > HOSTED_BYTES_MAX
+                   ? ERR_GROUP_MAX_SIZE_REACHED
+                   : coordinator_check_room(coordinator, bytes);
+    }
+    if (in->member_id.len > 0) {
+        member = group_find_member(hosted->group, in->member_id);
+    } else if (!str_is_null(in->instance_id)) {
+        member = map_find(&hosted->group->by_instance, in->instance_id);
+    }
+    if (member != NULL) {
+        uint64_t said =
+            coordinator_weigh(member->protocols, member->protocols_count);
+
+        if (bytes <= said) {
+            return ERR_NONE;
+        }
+        bytes -= said;
+    }
+    return bytes + hosted->bytes > HOSTED_BYTES_MAX
+               ? ERR_GROUP_MAX_SIZE_REACHED
+               : coordinator_check_room(coordinator, bytes);
+}
+
 /* Where a join goes; NULL: *err says why it goes nowhere. */
 static struct hosted *coordinator_open_door(const struct coordinator_join *join,
                                             enum err *err)
 {
     struct coordinator *coordinator = join->ask.coordinator;
     const struct group_join *in = &join->in;
-    uint64_t bytes = coordinator_weigh(in->protocols, in->protocols_count);
     struct hosted *hosted;
 
     *err = join->ask.group_id.len == 0
@@ -192,9 +225,7 @@ static struct hosted *coordinator_open_door(const struct coordinator_join *join,
         *err = ERR_UNKNOWN_MEMBER_ID;
         return NULL;
     }
-    *err = bytes + (hosted == NULL ? 0 : hosted->bytes) > HOSTED_BYTES_MAX
-               ? ERR_GROUP_MAX_SIZE_REACHED
-               : coordinator_check_room(coordinator, bytes);
+    *err = coordinator_check_join(coordinator, hosted, in);
     if (*err != ERR_NONE || hosted != NULL) {
         return *err == ERR_NONE ? hosted : NULL;
     }

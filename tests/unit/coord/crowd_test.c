@@ -120,7 +120,7 @@ static void crowd_join(struct crowd *crowd)
 
         member->join.ask = crowd_ask(crowd, crowd_joined);
         member->join.in =
-            (struct group_join){.member_id = STR_LIT(""),
+            (struct group_join){.member_id = str_of(member->id),
                                 .instance_id = crowd->instance_id,
                                 .client_id = crowd->client_id,
                                 .client_host = crowd->client_host,
@@ -319,6 +319,42 @@ static void what_a_member_says_in_all_protocols_has_a_bound(void **state)
     crowd_free(crowd);
 }
 
+static void again_script(struct node *node)
+{
+    struct crowd *crowd = container_of(node, struct crowd, node);
+
+    switch (node->step) {
+    case 1:
+    case 2:
+        crowd_join(crowd);
+        break;
+    case 3:
+        crowd_sync(crowd, true);
+        break;
+    case 4:
+        crowd->members[0].id[0] = '\0'; /* started anew */
+        crowd_join(crowd);
+        break;
+    default:
+        node_end(node);
+    }
+}
+
+/* 15 of 16 MiB are said; with what is assigned it is more than 16. */
+static void who_joins_again_has_the_room_of_what_it_said(void **state)
+{
+    struct crowd *crowd = crowd_new(1, 5 << 20, 5 << 19);
+
+    crowd->instance_id = STR_LIT("instance");
+    crowd->says = crowd_protocols(crowd, 3, crowd->says[0].metadata);
+    crowd->says_count = 3;
+    node_run(&crowd->node, again_script);
+    assert_int_equal(crowd->full, 0);
+    assert_int_equal(crowd->joined, 3);
+    assert_int_equal(crowd->owning, 1);
+    crowd_free(crowd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -326,6 +362,7 @@ int main(void)
         cmocka_unit_test(whom_the_stored_group_has_no_bytes_for_is_refused),
         cmocka_unit_test(the_longest_names_and_the_most_protocols_are_stored),
         cmocka_unit_test(what_a_member_says_in_all_protocols_has_a_bound),
+        cmocka_unit_test(who_joins_again_has_the_room_of_what_it_said),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
