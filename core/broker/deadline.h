@@ -12,8 +12,10 @@
 
 /* In ms, writes last_words to standard output and ends the process with 0,
  * unless it has ended before. For good: nothing takes it back. Takes over
- * last_words, which is of mem_*(). Where the system has no thread to give, it
- * is SIGALRM that ends the process, in silence. */
+ * last_words, which is of mem_*(). Half a second later it ends without them,
+ * where nobody reads what it writes; and in a second more by SIGALRM, should
+ * even the write hang. Where the system has no thread to give, it is SIGALRM
+ * that ends the process, in silence. */
 void deadline_set(int64_t ms, char *last_words);
 
 #endif

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "lib/fixture.h"
 
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
@@ -57,10 +58,43 @@ static void a_process_that_hangs_ends_with_its_last_words(void **state)
     close(ends[0]);
 }
 
+/* Its output is a full pipe, and whoever has the other end does not read. */
+static void last_words_that_nobody_reads_are_not_waited_for(void **state)
+{
+    static const char page[4096];
+    int ends[2];
+    int status = -1;
+    pid_t child;
+    pid_t ended = 0;
+
+    assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+    while (write(ends[1], page, sizeof(page)) > 0) {
+    }
+    assert_int_equal(fcntl(ends[1], F_SETFL, 0), 0);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        hang(ends[1]);
+    }
+    for (int i = 0; i < 1000 && ended == 0; i++) {
+        (void)poll(NULL, 0, 10);
+        ended = waitpid(child, &status, WNOHANG);
+    }
+    if (ended == 0) {
+        kill(child, SIGKILL);
+        (void)waitpid(child, NULL, 0);
+    }
+    close(ends[0]);
+    close(ends[1]);
+    assert_int_equal(ended, child);
+    assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_process_that_hangs_ends_with_its_last_words),
+        cmocka_unit_test(last_words_that_nobody_reads_are_not_waited_for),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
