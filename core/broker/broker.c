@@ -579,6 +579,17 @@ static void broker_signal(void *arg, int signal)
     broker_stop(server);
 }
 
+/* Who asks what runs before anything does, or when nothing does any more, gets
+ * no answer: the system's own would be to end the process. */
+static void broker_block_questions(void)
+{
+    sigset_t questions;
+
+    sigemptyset(&questions);
+    sigaddset(&questions, SIGUSR1);
+    (void)pthread_sigmask(SIG_BLOCK, &questions, NULL);
+}
+
 /* As many descriptors as the system lets us have: connections and segments. */
 static uint64_t broker_raise_limits(void)
 {
@@ -597,6 +608,7 @@ int broker_serve(const struct settings *settings)
     unsigned loops = settings->limits.loops;
     struct why why = {""};
 
+    (void)signal(SIGUSR1, SIG_IGN);
     server.descriptors = broker_raise_limits();
     clock_gettime(CLOCK_MONOTONIC, &server.begun);
     if (folder_open(settings->node.data_dir, &server.folder,
@@ -611,6 +623,7 @@ int broker_serve(const struct settings *settings)
                                   folder_reserve_bytes(server.folder));
     loops_on_signal(server.loops, broker_signal, &server);
     loops_run(server.loops, broker_start, &server);
+    broker_block_questions();
     loops_close(server.loops);
     reserve_close(server.reserve);
     folder_close(server.folder);

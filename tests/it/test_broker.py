@@ -231,6 +231,21 @@ def test_a_second_sigterm_at_once_is_the_same_request(tmp_path):
     assert process.returncode == 0 and "at once" not in said, said
 
 
+def test_a_question_before_it_can_answer_does_not_end_it(tmp_path):
+    lock = tmp_path / ".lock"
+    os.mkfifo(tmp_path / ".clean")  # its start waits for who writes this
+    process = serve(tmp_path, f"127.0.0.1:{clients.free_port()}")
+    try:
+        while not lock.exists() or not lock.read_text():
+            time.sleep(0.01)
+        process.send_signal(signal.SIGUSR1)
+        time.sleep(0.2)
+        assert process.poll() is None
+    finally:
+        process.kill()
+    process.communicate()
+
+
 def test_clients_are_told_the_address_that_they_connected_to(
         start_broker, tmp_path):
     """And one beyond the loopback is bound only where somebody says so."""
