@@ -369,27 +369,86 @@ static void controller_logs_start_close(struct logs_job *job,
     call_start(&part->call, replica_loop(replica));
 }
 
-/* The folder of a partition that could not be opened gets out of the way; the
- * next start removes it. */
+/* A folder that is renamed, and what is in it. */
+struct logs_gone {
+    struct work work;
+    struct logs_job *job;
+    char *from;
+    char *to;
+};
+
+static void controller_logs_remove_file(void *arg, const char *name,
+                                        bool is_folder)
+{
+    const struct logs_gone *gone = arg;
+    struct disk *disk = gone->job->controller->env->disk;
+
+    if (!is_folder) {
+        char *path = mem_printf("%s/%s", gone->to, name);
+        enum err err = disk_remove(disk, path, NULL);
+
+        (void)err; /* the next start removes what stays */
+        mem_free(path);
+    }
+}
+
+/* On a disk thread: under another name first, so that a crash does not leave
+ * half a partition behind. */
+static void controller_logs_remove_folder(struct work *work)
+{
+    struct logs_gone *gone = container_of(work, struct logs_gone, work);
+    struct disk *disk = gone->job->controller->env->disk;
+    struct why why = {""};
+    enum err err = disk_rename(disk, gone->from, gone->to, &why);
+
+    if (err == ERR_NOT_FOUND) {
+        return; /* it was not even made */
+    }
+    if (err == ERR_NONE) {
+        err = disk_sync_parent(disk, gone->to, &why);
+    }
+    if (err == ERR_NONE) {
+        err =
+            disk_list(disk, gone->to, controller_logs_remove_file, gone, &why);
+    }
+    if (err == ERR_NONE) {
+        err = disk_remove_folder(disk, gone->to, &why);
+    }
+    if (err != ERR_NONE) {
+        trace(TRACE_WARN, "a deleted topic's folder stays: %s", why.text);
+    }
+}
+
+static void controller_logs_folder_removed(struct work *work)
+{
+    struct logs_gone *gone = container_of(work, struct logs_gone, work);
+    struct logs_job *job = gone->job;
+
+    mem_free(gone->from);
+    mem_free(gone->to);
+    mem_free(gone);
+    controller_logs_part_done(job);
+}
+
+/* The folder of a partition that could not be opened: no log removes it. */
 static void controller_logs_forget(struct logs_job *job, int32_t partition)
 {
     struct controller *controller = job->controller;
+    struct logs_gone *gone = MEM_NEW(struct logs_gone);
     char id[UUID_TEXT_BYTES];
-    struct why why = {""};
-    char *from = mem_printf("%s/%s-%d", controller->log_folder,
-                            job->topic->name.ptr, partition);
-    char *to;
-    enum err err;
 
     uuid_text(job->topic->id, id);
-    to = mem_printf("%s/%.*s-%d.%s-delete", controller->log_folder,
-                    (int)GONE_NAME_BYTES, job->topic->name.ptr, partition, id);
-    err = disk_rename(controller->env->disk, from, to, &why);
-    if (err != ERR_NONE && err != ERR_NOT_FOUND) {
-        trace(TRACE_WARN, "a deleted topic's folder stays: %s", why.text);
-    }
-    mem_free(from);
-    mem_free(to);
+    gone->job = job;
+    gone->from = mem_printf("%s/%s-%d", controller->log_folder,
+                            job->topic->name.ptr, partition);
+    gone->to =
+        mem_printf("%s/%.*s-%d.%s-delete", controller->log_folder,
+                   (int)GONE_NAME_BYTES, job->topic->name.ptr, partition, id);
+    gone->work.run = controller_logs_remove_folder;
+    gone->work.done = controller_logs_folder_removed;
+    gone->work.key = (uint64_t)(uintptr_t)gone;
+    job->pending++;
+    env_work(controller->env, &gone->work);
 }
 
 /* A log that closes opens files: all at once would be more than the system

@@ -566,6 +566,53 @@ static void a_topic_of_the_longest_name_comes_and_goes(void **state)
     node_close(&node);
 }
 
+static struct disk_ops poor_ops;
+static struct disk poor_disk = {.ops = &poor_ops};
+static enum err (*true_open)(struct disk *disk, const char *path,
+                             enum file_mode mode, struct file **out,
+                             struct why *why);
+
+/* There is no descriptor for a log of this topic. */
+static enum err poor_open(struct disk *disk, const char *path,
+                          enum file_mode mode, struct file **out,
+                          struct why *why)
+{
+    if (strstr(path, "/poor-") != NULL && strstr(path, "metadata") == NULL) {
+        return why_set(why, ERR_LIMIT, "no descriptor for %s", path);
+    }
+    return true_open(disk, path, mode, out, why);
+}
+
+static void use_poor_disk(struct errand *errand)
+{
+    loop_env(loop_current())->disk = &poor_disk;
+    errand_end(errand);
+}
+
+/* Nobody has its files open: they go all the same, and at once. */
+static void a_deleted_topic_that_was_not_open_leaves_nothing(void **state)
+{
+    struct node node;
+    struct one_create c;
+
+    poor_ops = *disk_real()->ops;
+    true_open = poor_ops.open;
+    poor_ops.open = poor_open;
+    node_init(&node, 2);
+    loops_world_do(&node.world, 0, use_poor_disk, NULL);
+    loops_world_do(&node.world, 1, use_poor_disk, NULL);
+    node_boot(&node);
+    create_start(&node, &c, 0, "poor", 3);
+    errand_wait(&c.errand);
+    assert_int_equal(c.err, ERR_NONE);
+    assert_false(c.found);
+    assert_int_equal(count_ending(&node, "poor-2"), 1);
+    assert_int_equal(delete_topic(&node, 0, c.id), ERR_NONE);
+    assert_int_equal(count_ending(&node, "poor-2"), 0);
+    assert_int_equal(count_ending(&node, "-delete"), 0);
+    node_close(&node);
+}
+
 static int quiet(void **state)
 {
     trace_level_set(TRACE_ERROR);
@@ -856,9 +903,12 @@ int main(void)
         cmocka_unit_test(folders_of_no_topic_are_set_aside),
         cmocka_unit_test(a_topic_of_the_longest_name_comes_and_goes),
         cmocka_unit_test(a_large_topic_is_made_in_slices),
+        cmocka_unit_test(a_deleted_topic_that_was_not_open_leaves_nothing),
         cmocka_unit_test(a_close_waits_for_what_is_under_way),
         cmocka_unit_test(what_sqlite_does_not_take_is_refused_at_a_bound),
+        cmocka_unit_test(a_deleted_topic_that_was_not_open_leaves_nothing),
         cmocka_unit_test(a_close_waits_for_no_shell_that_holds_sqlites_lock),
+        cmocka_unit_test(a_deleted_topic_that_was_not_open_leaves_nothing),
         cmocka_unit_test(a_close_waits_for_a_topic_that_is_being_removed),
     };
 
