@@ -5,7 +5,8 @@
  * watermarks to move or for max_wait_ms; take ranges of their segment files, no
  * more than max_bytes; answer with these ranges, which leave by sendfile.
  *
- * An error of a partition is a field of the answer and ends the wait. What a
+ * An error of a partition is a field of the answer and ends the wait. None
+ * begins while memory is over its limit: the answer may be empty. What a
  * session's client knows already is left out of the answer.
  *
  * Source: protocol guide, "Fetch"; KIP-74 (max_bytes), KIP-227 (sessions),
@@ -386,6 +387,15 @@ static bool fetch_register(struct fetch *f, int64_t wait_ms)
     return true;
 }
 
+/* How long it may wait. While memory is over its limit one request of a loop
+ * runs at a time: one that waits would keep all others from theirs. */
+static int64_t fetch_left_ms(const struct fetch *f)
+{
+    return budget_is_over(f->r->arena->budget)
+               ? 0
+               : f->deadline_ms - env_now_ms(fetch_env(f));
+}
+
 static enum flow_verdict fetch_wait(struct flow *flow)
 {
     struct fetch *f = api_own(flow);
@@ -394,7 +404,7 @@ static enum flow_verdict fetch_wait(struct flow *flow)
         return FLOW_NEXT;
     }
     for (;;) {
-        int64_t left_ms = f->deadline_ms - env_now_ms(fetch_env(f));
+        int64_t left_ms = fetch_left_ms(f);
 
         if (f->item_count == 0 || fetch_is_enough(f) || left_ms <= 0) {
             return FLOW_NEXT;

@@ -3,6 +3,8 @@
 
 #include "wire/record.h"
 
+#include <netinet/tcp.h>
+
 static struct api_world world;
 
 static int open_world(void **state)
@@ -402,6 +404,32 @@ static void a_fetch_waits_for_its_bytes_or_its_time(void **state)
     client_close(&writer);
 }
 
+/* Nothing else starts on its loop as long as it waits. It is read together with
+ * one that waits, before memory is over. */
+static void a_fetch_does_not_wait_while_memory_is_over_its_limit(void **state)
+{
+    struct client client = client_open(&world);
+    struct fetch_response_partition p;
+    int64_t begun;
+    int cork = 1;
+
+    assert_int_equal(client_create(&client, "poor", 1, NULL), ERR_NONE);
+    setsockopt(client.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+    client_send_fetch(&client, "poor", 0, 0, 1, 2000);
+    client_send_fetch(&client, "poor", 0, 0, 1, 20000);
+    cork = 0;
+    setsockopt(client.fd, IPPROTO_TCP, TCP_CORK, &cork, sizeof(cork));
+    world_await_step(&world, "wait", 1);
+    budget_charge(&world.budget, UINT64_C(2) << 30);
+    assert_false(str_is_null(client_frame(&client)));
+    begun = now_ms();
+    p = client_fetched(&client);
+    budget_give(&world.budget, UINT64_C(2) << 30);
+    assert_int_equal(p.records.bytes, 0);
+    assert_true(now_ms() - begun < 15000);
+    client_close(&client);
+}
+
 /* More than an answer may have is as much as it may have. */
 static void min_bytes_beyond_max_bytes_is_max_bytes(void **state)
 {
@@ -773,6 +801,7 @@ int main(void)
         cmocka_unit_test(without_acks_an_error_closes_and_success_is_silent),
         cmocka_unit_test(a_producer_without_acks_may_hang_up),
         cmocka_unit_test(a_fetch_waits_for_its_bytes_or_its_time),
+        cmocka_unit_test(a_fetch_does_not_wait_while_memory_is_over_its_limit),
         cmocka_unit_test(min_bytes_beyond_max_bytes_is_max_bytes),
         cmocka_unit_test(a_waiting_fetch_ends_when_its_topic_is_deleted),
         cmocka_unit_test(a_client_that_hangs_up_ends_its_wait),
