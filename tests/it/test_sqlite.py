@@ -45,8 +45,8 @@ def shown_after_ms(broker, query, values, expected):
 
 
 def test_a_change_is_there_10_ms_after_its_answer(start_broker):
-    """The quicker ones of many, less what asking takes: the others tell of
-    the machine."""
+    """The median of many, less what asking takes: the slowest tell of the
+    machine."""
     broker = start_broker()
     waits = []
     with Connection(broker.bootstrap) as raw:
@@ -62,7 +62,7 @@ def test_a_change_is_there_10_ms_after_its_answer(start_broker):
                 "group_id = 'g' and topic = ? and partition = 1",
                 (f"t{i}",), [(i, "note")]))
     late = sorted(shown - asked for shown, asked in waits)
-    assert late[len(late) // 4] < 10, waits
+    assert late[len(late) // 2] < 10, waits
 
 
 COLUMNS = {
