@@ -5,7 +5,8 @@
  * Down: ports closed, requests answered -> groups -> logs, quorum, SQLite
  *       closed and synced -> the mark of a clean stop.
  * A stop is over in less than ten seconds, also when a loop hangs in a call
- * that the disk does not answer (deadline.h): what is not sealed by then is
+ * that the disk does not answer, and half a second later where its last words
+ * hang as well (deadline.h): what is not sealed by then is
  * left as a crash would leave it. Everything that was acknowledged is on disk
  * already; the next start takes a little longer. A disk that fails in between
  * ends the process at once: what is on disk is what the next start recovers,

@@ -110,6 +110,8 @@ struct flush_options {
     struct small_files_point point; /* as stored */
 };
 
+/* Nothing is pending. options: borrowed for the call; what they point to, for
+ * life. */
 void flush_init(struct flush *flush, const struct flush_options *options);
 /* Must be idle. */
 void flush_fini(struct flush *flush);

@@ -75,6 +75,7 @@ void quorum_lost_lead(struct quorum *quorum);
 
 /* quorum_checkpoint.c */
 
+/* None is due, none under way. */
 void quorum_checkpoint_init(struct quorum *quorum);
 /* At the end of a turn: asks the machine, when that is due. */
 void quorum_checkpoint_begin(struct quorum *quorum);
